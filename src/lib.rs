@@ -1,0 +1,3 @@
+//! ketch: a stateless consistent-hashing proxy for caches.
+
+pub mod model;

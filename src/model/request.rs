@@ -1,0 +1,175 @@
+//! One command that some node is to carry out.
+
+use bytes::Bytes;
+
+use super::{Key, Keys};
+
+/// What a client asks of the owner of a key, or of every node.
+///
+/// How it was spelled (classic or meta, `noreply`, quiet, HTTP) is not part of it: that stays with the
+/// front, which turns the [`Reply`](super::Reply) back into that spelling.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// `get`, `gets`, `gat`, `gats`.
+    Read(Read),
+    /// `set`, `add`, `replace`, `append`, `prepend`, `cas`.
+    Store(Store),
+    /// `delete`.
+    Delete(Key),
+    /// `incr`, `decr`.
+    Arithmetic(Arithmetic),
+    /// `touch`.
+    Touch {
+        /// The item.
+        key: Key,
+        /// Its new life.
+        expiry: Expiry,
+    },
+    /// `mg`, `ms`, `md`, `ma`, `me`.
+    Meta(Box<Meta>),
+    /// `flush_all`: for every node of a pool.
+    FlushAll {
+        /// Seconds from now (or a Unix time, as [`Expiry`] has it) until the items are gone; `None` when none was typed.
+        delay: Option<Expiry>,
+    },
+}
+
+/// A read of one key or many.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Read {
+    /// What is read, in the client's order.
+    pub keys: Keys,
+    /// Whether the cas token is wanted (`gets`, `gats`).
+    pub cas: bool,
+    /// `gat` and `gats`: the new life of what is found.
+    pub touch: Option<Expiry>,
+}
+
+/// A classic storage command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Store {
+    /// Under which condition it stores.
+    pub mode: StoreMode,
+    /// Where.
+    pub key: Key,
+    /// The client's opaque 32 bits.
+    pub flags: u32,
+    /// How long the item lives.
+    pub expiry: Expiry,
+    /// What is stored, without the closing line end.
+    pub value: Bytes,
+}
+
+/// The condition of a [`Store`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreMode {
+    /// Always.
+    Set,
+    /// Only where there is no item.
+    Add,
+    /// Only where there is one.
+    Replace,
+    /// Behind the item that is there; flags and life stay.
+    Append,
+    /// Before the item that is there; flags and life stay.
+    Prepend,
+    /// Only where the item still has this token.
+    Cas(u64),
+}
+
+/// `incr` and `decr`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Arithmetic {
+    /// The item, a decimal number.
+    pub key: Key,
+    /// Down (stops at 0) or up (wraps at 2⁶⁴).
+    pub decrement: bool,
+    /// By how much.
+    pub delta: u64,
+}
+
+/// A time to live as memcached's protocol writes it.
+///
+/// 0 is for ever; up to 30 days (2,592,000) are seconds from now; above that it is a Unix time in seconds;
+/// below 0 the item is gone at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Expiry(pub i32);
+
+/// A meta command, kept as close to what was typed as routing allows, so that a memcached node gets it
+/// faithfully.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Meta {
+    /// The command.
+    pub verb: MetaVerb,
+    /// The key that the ring places: decoded when `token` is base64.
+    pub key: Key,
+    /// The key as the client typed it: plain, or base64 when the flags have `b`.
+    pub token: Bytes,
+    /// The flags as typed, one space between two, without `q`, `P` and `L`; empty when there are none.
+    ///
+    /// Each is a letter and, for some, an argument right behind it: `O123 k T60`.
+    pub flags: Bytes,
+    /// The value of an `ms`, without its closing line end; empty for the others.
+    pub value: Bytes,
+}
+
+/// The meta commands that reach a node (`mn` is answered by the front).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MetaVerb {
+    /// `mg`
+    Get,
+    /// `ms`
+    Set,
+    /// `md`
+    Delete,
+    /// `ma`
+    Arithmetic,
+    /// `me`
+    Debug,
+}
+
+impl Request {
+    /// The keys that decide who owns the request; none for [`Request::FlushAll`], which goes to all.
+    #[must_use]
+    pub fn keys(&self) -> &[Key] {
+        match self {
+            Self::Read(read) => read.keys.as_slice(),
+            Self::Store(store) => std::slice::from_ref(&store.key),
+            Self::Arithmetic(arithmetic) => std::slice::from_ref(&arithmetic.key),
+            Self::Delete(key) | Self::Touch { key, .. } => std::slice::from_ref(key),
+            Self::Meta(meta) => std::slice::from_ref(&meta.key),
+            Self::FlushAll { .. } => &[],
+        }
+    }
+
+    /// Whether carrying it out twice is the same as once, whatever other clients do in between.
+    ///
+    /// Only plain reads are: a `set` sent twice may bury a write that came between the two.
+    #[must_use]
+    pub fn is_idempotent(&self) -> bool {
+        match self {
+            Self::Read(read) => read.touch.is_none(),
+            Self::Meta(meta) => match meta.verb {
+                MetaVerb::Debug => true,
+                MetaVerb::Get => meta.flags().all(|flag| !matches!(flag[0], b'N' | b'R' | b'T' | b'E')),
+                MetaVerb::Set | MetaVerb::Delete | MetaVerb::Arithmetic => false,
+            },
+            Self::Store(_) | Self::Delete(_) | Self::Arithmetic(_) | Self::Touch { .. } | Self::FlushAll { .. } => {
+                false
+            }
+        }
+    }
+}
+
+impl Meta {
+    /// The flags one by one, each with its letter first; none is empty.
+    pub fn flags(&self) -> impl Iterator<Item = &[u8]> {
+        self.flags.split(|byte| *byte == b' ').filter(|flag| !flag.is_empty())
+    }
+
+    /// Whether the flags have this letter.
+    #[must_use]
+    pub fn has(&self, letter: u8) -> bool {
+        self.flags().any(|flag| flag[0] == letter)
+    }
+}

@@ -1,0 +1,224 @@
+//! Real servers for the tests: started on ports that the kernel gives, stopped when dropped.
+//!
+//! Nothing here skips: a program that is missing fails the test and names the package that has it.
+
+#![allow(dead_code, reason = "each test uses the part that it needs")]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// How long a server may take to come up, and any other condition to come true.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Waits until `condition` gives something; panics with `what` after [`PATIENCE`].
+pub fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        if let Some(value) = condition() {
+            return value;
+        }
+        assert!(Instant::now() < end, "gave up waiting for {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// A port of 127.0.0.1 that was free a moment ago.
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// The path of a program, or a panic that says which Debian package has it.
+pub fn program(name: &str, package: &str) -> PathBuf {
+    let path = std::env::var("PATH").unwrap_or_default();
+    path.split(':')
+        .chain(["/usr/bin", "/usr/sbin", "/usr/local/bin"])
+        .map(|folder| Path::new(folder).join(name))
+        .find(|path| path.is_file())
+        .unwrap_or_else(|| panic!("{name} is missing: run tests/run, or apt-get install {package}"))
+}
+
+/// A child process that ends with its owner.
+pub struct Process(pub Child);
+
+impl Process {
+    pub fn spawn(command: &mut Command) -> Self {
+        Self(command.spawn().unwrap_or_else(|error| panic!("cannot start {command:?}: {error}")))
+    }
+
+    pub fn id(&self) -> u32 {
+        self.0.id()
+    }
+
+    /// Sends a signal by name (`STOP`, `CONT`, `TERM` …).
+    pub fn signal(&self, name: &str) {
+        let status = Command::new("kill").args([&format!("-{name}"), &self.id().to_string()]).status().unwrap();
+        assert!(status.success(), "kill -{name} failed");
+    }
+
+    /// Ends the process at once.
+    pub fn kill(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// A real memcached.
+pub struct Memcached {
+    pub process: Process,
+    pub port: u16,
+}
+
+impl Memcached {
+    pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// Starts one with more arguments (`-m 64`, `-I 2m` …).
+    pub fn start_with(arguments: &[&str]) -> Self {
+        Self::start_on(free_port(), arguments)
+    }
+
+    /// Starts one on a port of the caller's, say that of one that was killed.
+    pub fn start_on(port: u16, arguments: &[&str]) -> Self {
+        let mut command = Command::new(program("memcached", "memcached"));
+        command.args(["-u", "nobody", "-l", "127.0.0.1", "-U", "0", "-t", "1", "-p", &port.to_string()]);
+        command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null());
+        let process = Process::spawn(&mut command);
+        wait_for("memcached", || TcpStream::connect(("127.0.0.1", port)).ok());
+        Self { process, port }
+    }
+
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+}
+
+/// A ketch under test.
+pub struct Ketch {
+    pub process: Process,
+    /// Where it speaks memcached.
+    pub memcached: SocketAddr,
+    /// Where it keeps its configuration file.
+    pub folder: tempfile::TempDir,
+}
+
+impl Ketch {
+    /// Starts ketch with the `pools` and `routes` of `config`; workers, listeners and limits may be given too.
+    ///
+    /// `listeners` is added with a free port where `config` has none.
+    pub fn start(config: &str) -> Self {
+        Self::start_with(config, &[])
+    }
+
+    /// The same with environment variables.
+    pub fn start_with(config: &str, environment: &[(&str, &str)]) -> Self {
+        let port = free_port();
+        let mut text = config.to_owned();
+        if !config.contains("listeners:") {
+            text.push_str(&format!("\nlisteners:\n  memcached: [\"127.0.0.1:{port}\"]\n  http: []\n"));
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("ketch.yaml");
+        std::fs::write(&file, text).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ketch"));
+        command.arg("--config").arg(&file).stdout(Stdio::null());
+        if std::env::var_os("KETCH_TEST_LOG").is_none() {
+            command.stderr(Stdio::null());
+        }
+        command.envs(environment.iter().copied());
+        let mut process = Process::spawn(&mut command);
+        let memcached: SocketAddr = ([127, 0, 0, 1], port).into();
+        wait_for("ketch to listen", || {
+            let ended = process.0.try_wait().unwrap();
+            assert!(ended.is_none(), "ketch ended: {ended:?}; set KETCH_TEST_LOG=1 to see its log");
+            TcpStream::connect(memcached).ok()
+        });
+        Self { process, memcached, folder }
+    }
+
+    /// One pool of memcached servers, everything else by default.
+    pub fn over(nodes: &[Memcached]) -> Self {
+        let nodes: Vec<String> = nodes.iter().map(Memcached::address).collect();
+        Self::start(&format!("pools: {{ main: {{ protocol: memcached, nodes: {nodes:?} }} }}\nroutes: [{{ pool: main }}]"))
+    }
+
+    /// Three embedded stores.
+    pub fn embedded() -> Self {
+        Self::start("pools: { main: { protocol: embedded, nodes: [a, b, c] } }\nroutes: [{ pool: main }]")
+    }
+
+    pub fn connect(&self) -> Client {
+        Client::connect(self.memcached)
+    }
+}
+
+/// A client that says bytes and hears bytes.
+pub struct Client {
+    pub stream: TcpStream,
+    reader: BufReader<TcpStream>,
+}
+
+impl Client {
+    pub fn connect(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_nodelay(true).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let reader = BufReader::new(stream.try_clone().unwrap());
+        Self { stream, reader }
+    }
+
+    pub fn say(&mut self, bytes: impl AsRef<[u8]>) {
+        self.stream.write_all(bytes.as_ref()).unwrap();
+    }
+
+    /// One line without its end.
+    pub fn line(&mut self) -> String {
+        let mut line = Vec::new();
+        self.reader.read_until(b'\n', &mut line).unwrap();
+        assert!(line.ends_with(b"\r\n"), "no whole line: {:?}", line.escape_ascii().to_string());
+        line.truncate(line.len() - 2);
+        String::from_utf8_lossy(&line).into_owned()
+    }
+
+    /// Exactly so many bytes.
+    pub fn bytes(&mut self, count: usize) -> Vec<u8> {
+        let mut bytes = vec![0; count];
+        self.reader.read_exact(&mut bytes).unwrap();
+        bytes
+    }
+
+    /// Everything up to the close of the connection.
+    pub fn rest(&mut self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        self.reader.read_to_end(&mut bytes).unwrap();
+        bytes
+    }
+
+    /// Says one command and hears a one-line answer.
+    pub fn ask(&mut self, line: &str) -> String {
+        self.say(format!("{line}\r\n"));
+        self.line()
+    }
+
+    /// Says `said` and must hear exactly `heard`.
+    pub fn expect(&mut self, said: impl AsRef<[u8]>, heard: impl AsRef<[u8]>) {
+        self.say(said.as_ref());
+        let heard = heard.as_ref();
+        let answer = self.bytes(heard.len());
+        assert_eq!(
+            answer.escape_ascii().to_string(),
+            heard.escape_ascii().to_string(),
+            "to {}",
+            said.as_ref().escape_ascii()
+        );
+    }
+}
