@@ -1,3 +1,4 @@
 //! ketch: a stateless consistent-hashing proxy for caches.
 
 pub mod model;
+pub mod wire;

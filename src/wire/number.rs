@@ -1,0 +1,79 @@
+//! Numbers as memcached reads them: through `strtol` and `strtoul`, with all that these let pass.
+//!
+//! White space before a number, a sign, and anything behind white space after it are taken. A number too large
+//! for 64 bits is refused; one too large for 32 is cut down to its low 32 bits.
+
+/// memcached's `safe_strtoull`.
+#[inline]
+pub fn unsigned64(text: &[u8]) -> Option<u64> {
+    let digits = Digits::read(text)?;
+    if !digits.negative {
+        return Some(digits.magnitude);
+    }
+    // `strtoull` turns -1 into 2^64 - 1; memcached lets what does not look negative pass.
+    let wrapped = digits.magnitude.wrapping_neg();
+    (wrapped >> 63 == 0).then_some(wrapped)
+}
+
+/// memcached's `safe_strtoul`: 64 bits are read, the low 32 kept.
+#[inline]
+pub fn unsigned32(text: &[u8]) -> Option<u32> {
+    #[allow(clippy::cast_possible_truncation)] // as memcached does
+    unsigned64(text).map(|number| number as u32)
+}
+
+/// memcached's `safe_strtol`: 64 bits are read, the low 32 kept.
+#[inline]
+pub fn signed32(text: &[u8]) -> Option<i32> {
+    let digits = Digits::read(text)?;
+    let number = match digits.negative {
+        false => i64::try_from(digits.magnitude).ok()?,
+        true => 0_i64.checked_sub_unsigned(digits.magnitude)?,
+    };
+    #[allow(clippy::cast_possible_truncation)] // as memcached does
+    Some(number as i32)
+}
+
+/// Decimal digits and nothing else, as a node writes a number.
+#[inline]
+pub fn plain(text: &[u8]) -> Option<u64> {
+    let digits = Digits::read(text)?;
+    (!digits.negative && text.first()?.is_ascii_digit() && text.last()?.is_ascii_digit()).then_some(digits.magnitude)
+}
+
+struct Digits {
+    negative: bool,
+    magnitude: u64,
+}
+
+impl Digits {
+    #[inline]
+    fn read(text: &[u8]) -> Option<Self> {
+        let mut at = text.iter().position(|byte| !is_space(*byte))?;
+        let negative = text[at] == b'-';
+        if negative || text[at] == b'+' {
+            at += 1;
+        }
+        let first = at;
+        let mut magnitude = 0_u64;
+        while let Some(digit) = text.get(at).filter(|byte| byte.is_ascii_digit()) {
+            magnitude = magnitude.checked_mul(10)?.checked_add(u64::from(digit - b'0'))?;
+            at += 1;
+        }
+        if at == first || text.get(at).is_some_and(|byte| !is_space(*byte)) {
+            return None;
+        }
+        Some(Self { negative, magnitude })
+    }
+}
+
+/// C's `isspace`.
+fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t'..=b'\r')
+}
+
+/// A value's length: memcached has to be able to add the line end to it in 31 bits.
+#[inline]
+pub fn length(number: i32) -> Option<usize> {
+    usize::try_from(number).ok().filter(|_| number <= i32::MAX - 2)
+}

@@ -1,0 +1,174 @@
+//! Bytes that wait to be written.
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+
+use bytes::{Buf, Bytes};
+
+/// From this size on a value is linked, not copied: 4 KiB.
+const LINK: usize = 4096;
+
+/// An empty outbox keeps up to this much memory when it is told to [`Outbox::release`]: 1 KiB.
+const KEPT: usize = 1024;
+
+/// Written bytes are moved out of the way once there are this many of them and they are half of the text: 16 KiB.
+const COMPACT: usize = 16 * 1024;
+
+/// Bytes that wait to be written, in order: one growing text, with large values linked in between.
+///
+/// It is a [`Buf`], so that one vectored write takes text and values together.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    text: Vec<u8>,
+    /// How much of `text` is written already.
+    start: usize,
+    /// The linked values, each with the length of `text` before it.
+    links: VecDeque<(usize, Bytes)>,
+    /// Bytes that wait in `links`.
+    linked: usize,
+}
+
+impl Outbox {
+    /// An empty outbox, without an allocation.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a copy of `bytes`.
+    #[inline]
+    pub fn put(&mut self, bytes: &[u8]) {
+        self.text.extend_from_slice(bytes);
+    }
+
+    /// Adds `bytes`: linked from 4 KiB on, copied below.
+    #[inline]
+    pub fn put_bytes(&mut self, bytes: Bytes) {
+        if bytes.len() < LINK {
+            return self.put(&bytes);
+        }
+        self.linked += bytes.len();
+        self.links.push_back((self.text.len(), bytes));
+    }
+
+    /// Adds `number` in decimal.
+    #[inline]
+    pub fn put_number(&mut self, number: u64) {
+        self.put(itoa::Buffer::new().format(number).as_bytes());
+    }
+
+    /// Adds a signed `number` in decimal.
+    #[inline]
+    pub fn put_signed(&mut self, number: i64) {
+        self.put(itoa::Buffer::new().format(number).as_bytes());
+    }
+
+    /// How many bytes wait.
+    #[inline]
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.text.len() - self.start + self.linked
+    }
+
+    /// Whether nothing waits.
+    #[inline]
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Drops what waits; keeps the memory.
+    pub fn clear(&mut self) {
+        self.text.clear();
+        self.start = 0;
+        self.links.clear();
+        self.linked = 0;
+    }
+
+    /// Gives memory back when nothing waits and it has grown past 1 KiB. For a connection that goes quiet.
+    pub fn release(&mut self) {
+        if self.is_empty() && (self.text.capacity() > KEPT || self.links.capacity() > 0) {
+            *self = Self::new();
+        }
+    }
+
+    /// The text before the first link.
+    fn leading(&self) -> &[u8] {
+        let end = self.links.front().map_or(self.text.len(), |(at, _)| *at);
+        &self.text[self.start..end]
+    }
+
+    /// Moves written text out of the way where that costs little.
+    fn tidy(&mut self) {
+        let written = self.start;
+        if written == self.text.len() || (written >= COMPACT && written * 2 >= self.text.len()) {
+            self.text.drain(..written);
+            self.start = 0;
+            for (at, _) in &mut self.links {
+                *at -= written;
+            }
+        }
+    }
+}
+
+impl Buf for Outbox {
+    fn remaining(&self) -> usize {
+        self.len()
+    }
+
+    fn chunk(&self) -> &[u8] {
+        let leading = self.leading();
+        match self.links.front() {
+            Some((_, bytes)) if leading.is_empty() => bytes,
+            _ => leading,
+        }
+    }
+
+    fn chunks_vectored<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+        let mut filled = 0;
+        let mut at = self.start;
+        let mut push = |chunk: &'a [u8]| match slices.get_mut(filled) {
+            Some(_) if chunk.is_empty() => true,
+            Some(slice) => {
+                *slice = IoSlice::new(chunk);
+                filled += 1;
+                true
+            }
+            None => false,
+        };
+        for (end, bytes) in &self.links {
+            if !push(&self.text[at..*end]) || !push(bytes) {
+                return filled;
+            }
+            at = *end;
+        }
+        push(&self.text[at..]);
+        filled
+    }
+
+    /// Takes `count` bytes off the front.
+    ///
+    /// # Panics
+    /// When `count` is more than what waits, as [`Buf`] has it.
+    fn advance(&mut self, mut count: usize) {
+        assert!(count <= self.len(), "advance past the end of an outbox");
+        while count > 0 {
+            let leading = self.leading().len();
+            if leading > 0 {
+                let step = leading.min(count);
+                self.start += step;
+                count -= step;
+                continue;
+            }
+            let Some((_, bytes)) = self.links.front_mut() else { break };
+            let step = bytes.len().min(count);
+            bytes.advance(step);
+            self.linked -= step;
+            count -= step;
+            if bytes.is_empty() {
+                self.links.pop_front();
+            }
+        }
+        self.tidy();
+    }
+}

@@ -1,0 +1,62 @@
+//! A line cut into words as memcached cuts it: at spaces, and up to the first zero byte.
+
+/// memcached looks at 23 words of a line; only a read goes on behind them.
+pub const MOST_WORDS: usize = 23;
+
+/// The words of a line, one by one. Only the space separates; a tab belongs to a word.
+#[derive(Clone)]
+pub struct Words<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Words<'a> {
+    /// The words of `line`, which has no line end; what stands behind a zero byte is not looked at.
+    #[inline]
+    pub fn new(line: &'a [u8]) -> Self {
+        let end = memchr::memchr(0, line).unwrap_or(line.len());
+        Self { rest: &line[..end] }
+    }
+}
+
+impl<'a> Iterator for Words<'a> {
+    type Item = &'a [u8];
+
+    #[inline]
+    fn next(&mut self) -> Option<&'a [u8]> {
+        while let [b' ', rest @ ..] = self.rest {
+            self.rest = rest;
+        }
+        if self.rest.is_empty() {
+            return None;
+        }
+        let end = memchr::memchr(b' ', self.rest).unwrap_or(self.rest.len());
+        let (word, rest) = self.rest.split_at(end);
+        self.rest = rest;
+        Some(word)
+    }
+}
+
+/// The words behind a command's name: up to `N` of them, and one more is seen as too many.
+pub struct Arguments<'a, const N: usize> {
+    words: [&'a [u8]; N],
+    count: usize,
+}
+
+impl<'a, const N: usize> Arguments<'a, N> {
+    /// Cuts what is left of `words`; `None` when there are more than `N`.
+    #[inline]
+    pub fn new(words: Words<'a>) -> Option<Self> {
+        let mut arguments = Self { words: [b""; N], count: 0 };
+        for word in words {
+            *arguments.words.get_mut(arguments.count)? = word;
+            arguments.count += 1;
+        }
+        Some(arguments)
+    }
+
+    /// The words.
+    #[inline]
+    pub fn as_slice(&self) -> &[&'a [u8]] {
+        &self.words[..self.count]
+    }
+}
