@@ -148,7 +148,9 @@ impl Ketch {
     /// One pool of memcached servers, everything else by default.
     pub fn over(nodes: &[Memcached]) -> Self {
         let nodes: Vec<String> = nodes.iter().map(Memcached::address).collect();
-        Self::start(&format!("pools: {{ main: {{ protocol: memcached, nodes: {nodes:?} }} }}\nroutes: [{{ pool: main }}]"))
+        Self::start(&format!(
+            "pools: {{ main: {{ protocol: memcached, nodes: {nodes:?} }} }}\nroutes: [{{ pool: main }}]"
+        ))
     }
 
     /// Three embedded stores.
