@@ -1,0 +1,90 @@
+//! Holds a tree against the schema: unknown, repeated and empty keys, and values of the wrong shape.
+//!
+//! The schema comes from the typed structs, so there is no second list of keys. All that is wrong is reported,
+//! where reading into the structs would stop at the first.
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+
+use super::not_yet;
+use super::problem::Field;
+use super::tree::Tree;
+use super::words::nearest;
+
+/// Reports on `field` and all below it. Whether it can be read into the typed structs afterwards: unknown keys do
+/// not hinder that, the rest does.
+pub(super) fn check(field: &Field<'_>, tree: &Tree, schema: &Value) -> bool {
+    not_yet::refuse(field, tree);
+    let forms = forms(schema);
+    let Some(form) = forms.iter().find(|form| fits(tree, form)) else {
+        field.refuse(misfit(tree, &forms));
+        return false;
+    };
+    match tree {
+        Tree::Map(entries) => check_map(field, entries, form),
+        Tree::List(items) => {
+            let item = |(index, tree)| check(&field.index(index), tree, &form["items"]);
+            items.iter().enumerate().map(item).fold(true, |all, one| all & one)
+        }
+        Tree::Scalar(_) | Tree::Null => true,
+    }
+}
+
+fn check_map(field: &Field<'_>, entries: &[(String, Tree)], form: &Value) -> bool {
+    let known: Vec<&str> = form["properties"].as_object().into_iter().flatten().map(|(key, _)| key.as_str()).collect();
+    let mut seen: HashMap<&str, usize> = HashMap::new();
+    let mut readable = true;
+    for (key, value) in entries {
+        let before = seen.entry(key).or_default();
+        let here = field.nth_key(key, *before);
+        *before += 1;
+        if *before > 1 {
+            here.refuse_key("stands here a second time; keep one of the two");
+            readable = false;
+        } else if let Some(schema) = form["properties"]
+            .get(key)
+            .or_else(|| form["additionalProperties"].as_object().map(|_| &form["additionalProperties"]))
+        {
+            readable &= check(&here, value, schema);
+        } else {
+            here.refuse_key(unknown(key, &known));
+        }
+    }
+    readable
+}
+
+/// The shapes that a schema allows: itself, or each of its `anyOf`.
+fn forms(schema: &Value) -> Vec<&Value> {
+    schema["anyOf"].as_array().map_or_else(|| vec![schema], |any| any.iter().flat_map(forms).collect())
+}
+
+fn fits(tree: &Tree, form: &Value) -> bool {
+    match tree {
+        Tree::Null => false,
+        Tree::Map(_) => form["type"] == "object",
+        Tree::List(_) => form["type"] == "array",
+        Tree::Scalar(_) => form["type"] != "object" && form["type"] != "array",
+    }
+}
+
+fn misfit(tree: &Tree, forms: &[&Value]) -> String {
+    if *tree == Tree::Null {
+        return "has no value; write one, or take the key out to have its default".to_owned();
+    }
+    let wanted = |form: &&Value| match form["type"].as_str() {
+        Some("object") => "a map",
+        Some("array") => "a list",
+        _ => "a single value",
+    };
+    let mut wanted: Vec<_> = forms.iter().map(wanted).collect();
+    wanted.dedup();
+    format!("is {}, and {} belongs here", tree.kind(), wanted.join(" or "))
+}
+
+fn unknown(key: &str, known: &[&str]) -> String {
+    match nearest(key, known) {
+        Some(meant) => format!("is not a key; did you mean {meant}?"),
+        None => format!("is not a key; here are {}", known.join(", ")),
+    }
+}
