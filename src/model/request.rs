@@ -172,4 +172,19 @@ impl Meta {
     pub fn has(&self, letter: u8) -> bool {
         self.flags().any(|flag| flag[0] == letter)
     }
+
+    /// What an answer without an item still carries: the flags `O`, `k` and `b`, in the order in which they were asked.
+    #[must_use]
+    pub fn echo(&self) -> Bytes {
+        let mut echo = Vec::new();
+        for flag in self.flags() {
+            let token: &[u8] = if flag[0] == b'k' { &self.token } else { b"" };
+            if matches!(flag[0], b'O' | b'k' | b'b') {
+                echo.extend_from_slice(if echo.is_empty() { b"" } else { b" " });
+                echo.extend_from_slice(flag);
+                echo.extend_from_slice(token);
+            }
+        }
+        echo.into()
+    }
 }

@@ -1,0 +1,242 @@
+//! A pipelined connection to a node: requests go out in batches, answers come back in order.
+//!
+//! A handle ([`Connection`]) takes requests; one task writes, reads, keeps the deadlines and connects anew.
+//! The task runs behind the clients that woke it, so everything that they asked in one turn of the worker
+//! leaves in one system call.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Waker};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, timeout};
+
+use super::backoff::Backoff;
+use super::node::Node;
+use super::pending::{Line, Pending};
+use super::talk::Talk;
+use crate::model::{Endpoint, FailureKind, Reply, ReplyTo, Request};
+use crate::net::Stream;
+use crate::wire::{Outbox, encode_request};
+
+/// A connection of one worker, made and kept by a task of its own.
+pub(super) struct Connection {
+    pub(super) node: Arc<Node>,
+    endpoint: Endpoint,
+    pub(super) state: RefCell<State>,
+    /// How often bytes went out.
+    pub(super) departures: Cell<u64>,
+    task: RefCell<Waker>,
+}
+
+/// What the handle and the task share.
+pub(super) struct State {
+    phase: Phase,
+    /// What is to be written.
+    pub(super) outbox: Outbox,
+    /// What was asked and not answered yet.
+    pub(super) line: Line,
+    /// How many bytes were put into `outbox` on this connection.
+    put: u64,
+    /// How many of them were written.
+    pub(super) written: u64,
+    pub(super) closing: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// On the way: requests are kept, for `connect_timeout` at the most.
+    Connecting,
+    /// Connected.
+    Up,
+    /// The last attempt failed: requests are refused at once until another succeeds.
+    Down,
+}
+
+/// Why a connection ended.
+#[derive(Debug)]
+pub(super) enum End {
+    /// Nobody needs it any more and nothing is owed.
+    Finished,
+    /// The node closed it.
+    Closed,
+    /// The socket failed.
+    Broken(io::Error),
+    /// The node said what is no answer.
+    Garbage,
+    /// Nothing came for several requests in a row.
+    Silent,
+}
+
+impl Connection {
+    /// Begins to connect, in a task of the running worker.
+    pub(super) fn open(node: Arc<Node>, endpoint: Endpoint) -> Rc<Self> {
+        let state = State {
+            phase: Phase::Connecting,
+            outbox: Outbox::new(),
+            line: Line::default(),
+            put: 0,
+            written: 0,
+            closing: false,
+        };
+        let connection = Rc::new(Self {
+            node,
+            endpoint,
+            state: RefCell::new(state),
+            departures: Cell::new(0),
+            task: RefCell::new(Waker::noop().clone()),
+        });
+        tokio::task::spawn_local(connection.clone().keep());
+        connection
+    }
+
+    /// Sends a request with the next batch, or answers at once that it can't be sent.
+    pub(super) fn ask(&self, request: Request, reply_to: ReplyTo) {
+        let mut state = self.state.borrow_mut();
+        let refusal = match state.phase {
+            Phase::Down => Some(FailureKind::Unreachable),
+            _ if state.line.len() >= self.node.settings.max_inflight => Some(FailureKind::Overloaded),
+            _ => None,
+        };
+        if let Some(kind) = refusal {
+            drop(state); // whoever hears the answer may ask again
+            return reply_to.answer(Reply::never_sent(kind));
+        }
+        let idle = state.outbox.is_empty();
+        state.send(Pending::new(request, reply_to));
+        if idle {
+            self.task.borrow().wake_by_ref();
+        }
+    }
+
+    /// See [`super::Link::departures`].
+    pub(super) fn departures(&self) -> u64 {
+        self.departures.get()
+    }
+
+    /// Ends the connection once nothing is owed on it.
+    pub(super) fn close(&self) {
+        self.state.borrow_mut().closing = true;
+        self.task.borrow().wake_by_ref();
+    }
+
+    /// Has `cx` woken when there is something to write.
+    pub(super) fn listen(&self, cx: &Context<'_>) {
+        let mut task = self.task.borrow_mut();
+        if !task.will_wake(cx.waker()) {
+            cx.waker().clone_into(&mut task);
+        }
+    }
+
+    /// The life of the task: connects, talks, and begins again until nobody needs it.
+    async fn keep(self: Rc<Self>) {
+        let mut backoff = Backoff::default();
+        while !self.is_finished() {
+            let wait = backoff.next();
+            if !wait.is_zero() {
+                self.refuse();
+                sleep(wait).await;
+            }
+            let begun = Instant::now();
+            match timeout(self.patience(), Stream::connect(&self.endpoint)).await {
+                Err(_) => self.missed(&"no connection within connect_timeout"),
+                Ok(Err(error)) => self.missed(&error),
+                Ok(Ok(stream)) => {
+                    self.connected(begun);
+                    let mut talk = Talk::new(&self, stream);
+                    let end = talk.run().await;
+                    if talk.has_heard() {
+                        backoff.reset();
+                    }
+                    self.ended(&end);
+                }
+            }
+        }
+    }
+
+    fn is_finished(&self) -> bool {
+        let state = self.state.borrow();
+        state.closing && state.line.is_empty()
+    }
+
+    fn connected(&self, begun: Instant) {
+        let mut state = self.state.borrow_mut();
+        state.phase = Phase::Up;
+        let deadline = begun + self.node.settings.request_timeout;
+        state.line.stamp(|| deadline);
+    }
+
+    /// How long the attempt to connect may take: no longer than what waits has time for.
+    fn patience(&self) -> Duration {
+        let settings = &self.node.settings;
+        let left = self.state.borrow().line.deadline().map(|deadline| deadline - Instant::now());
+        settings.connect_timeout.min(left.unwrap_or(settings.request_timeout))
+    }
+
+    fn missed(&self, why: &dyn fmt::Display) {
+        self.node.missed(why);
+        self.refuse();
+    }
+
+    /// From now on, and for all that waits: there is no connection.
+    fn refuse(&self) {
+        let waiting = self.state.borrow_mut().reset(Phase::Down);
+        for pending in waiting {
+            let failure = if pending.again { Reply::maybe_sent } else { Reply::never_sent };
+            pending.answer(failure(FailureKind::Unreachable));
+        }
+    }
+
+    /// Settles what the connection owed: what may be sent again is, once, and the rest has failed.
+    fn ended(&self, end: &End) {
+        match end {
+            End::Closed | End::Broken(_) | End::Finished => {} // if the node is gone, the next attempt says so
+            End::Garbage => self.node.missed(&"the answer is not memcached's protocol"),
+            End::Silent => self.node.missed(&"no answer within request_timeout, several times in a row"),
+        }
+        let written = self.state.borrow().written;
+        let waiting = self.state.borrow_mut().reset(Phase::Connecting);
+        for mut pending in waiting {
+            let unsent = pending.start >= written;
+            if !pending.again && pending.reply_to.is_some() && (unsent || pending.request.is_idempotent()) {
+                pending.again = !unsent;
+                self.state.borrow_mut().send(pending);
+                continue;
+            }
+            let failure = if unsent && !pending.again { Reply::never_sent } else { Reply::maybe_sent };
+            pending.answer(failure(end.kind()));
+        }
+    }
+}
+
+impl State {
+    fn send(&mut self, mut pending: Pending) {
+        let before = self.outbox.len();
+        encode_request(&pending.request, &mut self.outbox);
+        pending.start = self.put;
+        self.put += (self.outbox.len() - before) as u64;
+        self.line.push(pending);
+    }
+
+    /// Forgets the connection; gives what it owed.
+    fn reset(&mut self, phase: Phase) -> impl Iterator<Item = Pending> + use<> {
+        self.phase = phase;
+        self.outbox = Outbox::new();
+        (self.put, self.written) = (0, 0);
+        self.line.take()
+    }
+}
+
+impl End {
+    /// How a request that was waiting has failed.
+    fn kind(&self) -> FailureKind {
+        match self {
+            Self::Finished | Self::Closed | Self::Broken(_) => FailureKind::Closed,
+            Self::Garbage => FailureKind::Garbage,
+            Self::Silent => FailureKind::Timeout,
+        }
+    }
+}

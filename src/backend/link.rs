@@ -1,0 +1,91 @@
+//! One worker's way to one node.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use super::connection::Connection;
+use super::embedded::{Now, Store};
+use super::node::{Node, Place};
+use crate::model::{ReplyTo, Request};
+
+/// The connections of a worker to a node, or the store itself. Belongs to the thread that made it.
+pub struct Link {
+    node: Arc<Node>,
+    way: Way,
+}
+
+enum Way {
+    Store(Arc<Store>),
+    Wire(Vec<Rc<Connection>>),
+}
+
+impl Link {
+    /// Begins to connect; requests may be sent at once.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime that runs local tasks.
+    #[must_use]
+    pub fn open(node: Arc<Node>) -> Self {
+        let way = match &node.place {
+            Place::Embedded(store) => Way::Store(store.clone()),
+            Place::Remote(endpoint) => {
+                let open = || Connection::open(node.clone(), endpoint.clone());
+                Way::Wire((0..node.settings.connections).map(|_| open()).collect())
+            }
+        };
+        Self { node, way }
+    }
+
+    /// The node at the other end.
+    #[must_use]
+    pub fn node(&self) -> &Arc<Node> {
+        &self.node
+    }
+
+    /// Sends `request`; its answer goes to `reply_to`, exactly once, perhaps before this returns.
+    ///
+    /// `hash` chooses among several connections: the same key always takes the same one.
+    #[inline]
+    pub fn ask(&self, hash: u64, request: Request, reply_to: ReplyTo) {
+        match &self.way {
+            Way::Store(store) => reply_to.answer(store.carry_out(&request, now())),
+            Way::Wire(connections) => connections[place(hash, connections.len())].ask(request, reply_to),
+        }
+    }
+
+    /// How often bytes went out on the connection of `hash`: while it stands still, what was asked is unsent.
+    #[inline]
+    #[must_use]
+    pub fn departures(&self, hash: u64) -> u64 {
+        match &self.way {
+            Way::Store(_) => 0,
+            Way::Wire(connections) => connections[place(hash, connections.len())].departures(),
+        }
+    }
+}
+
+impl Drop for Link {
+    /// Lets what was asked finish, then closes.
+    fn drop(&mut self) {
+        if let Way::Wire(connections) = &self.way {
+            connections.iter().for_each(|connection| connection.close());
+        }
+    }
+}
+
+/// The high bits choose the connection, since the low ones have chosen the node in some distributions.
+fn place(hash: u64, connections: usize) -> usize {
+    match connections {
+        1 => 0,
+        #[allow(clippy::cast_possible_truncation)] // less than `connections`
+        _ => ((hash.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize) % connections,
+    }
+}
+
+/// The time as embedded stores count it: whole seconds of Unix time.
+#[must_use]
+pub fn now() -> Now {
+    let seconds = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+    Now(u32::try_from(seconds).unwrap_or(u32::MAX))
+}

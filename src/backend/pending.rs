@@ -1,0 +1,149 @@
+//! The requests that a connection owes an answer to, in the order in which they were sent.
+
+use std::collections::VecDeque;
+
+use tokio::time::Instant;
+
+use crate::model::{Reply, ReplyTo, Request};
+
+/// A first-in, first-out line of requests, each with its place in the stream of bytes that goes out.
+#[derive(Debug, Default)]
+pub(super) struct Line {
+    entries: VecDeque<Pending>,
+    /// How many of the first entries were answered for the node (they ran out of time): what the node still
+    /// says to them is read and dropped.
+    overdue: usize,
+    /// How many of the first entries have a deadline.
+    stamped: usize,
+}
+
+/// One request.
+#[derive(Debug)]
+pub(super) struct Pending {
+    /// What was asked, whole: it may have to be sent again.
+    pub(super) request: Request,
+    /// `None` once it was answered for the node.
+    pub(super) reply_to: Option<ReplyTo>,
+    /// Where its first byte stands in the stream of the connection.
+    pub(super) start: u64,
+    /// Whether it was sent on an earlier connection already.
+    pub(super) again: bool,
+    deadline: Option<Instant>,
+}
+
+impl Pending {
+    pub(super) fn new(request: Request, reply_to: ReplyTo) -> Self {
+        Self { request, reply_to: Some(reply_to), start: 0, again: false, deadline: None }
+    }
+
+    pub(super) fn answer(self, reply: Reply) {
+        if let Some(reply_to) = self.reply_to {
+            reply_to.answer(reply);
+        }
+    }
+}
+
+impl Line {
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    pub(super) fn push(&mut self, pending: Pending) {
+        self.entries.push_back(pending);
+    }
+
+    pub(super) fn front(&self) -> Option<&Pending> {
+        self.entries.front()
+    }
+
+    pub(super) fn pop(&mut self) -> Option<Pending> {
+        self.overdue = self.overdue.saturating_sub(1);
+        self.stamped = self.stamped.saturating_sub(1);
+        self.entries.pop_front()
+    }
+
+    /// Gives a deadline to those that have none yet; one that was sent before keeps its own, earlier one.
+    pub(super) fn stamp(&mut self, deadline: impl FnOnce() -> Instant) {
+        if self.stamped == self.entries.len() {
+            return;
+        }
+        let deadline = deadline();
+        for pending in self.entries.range_mut(self.stamped..) {
+            pending.deadline.get_or_insert(deadline);
+        }
+        self.stamped = self.entries.len();
+    }
+
+    /// The next deadline to come. Deadlines rise along the line.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.entries.get(self.overdue).and_then(|pending| pending.deadline)
+    }
+
+    /// Takes the return address of the next request whose time is over at `now`; its place in the line stays.
+    pub(super) fn expire(&mut self, now: Instant) -> Option<ReplyTo> {
+        while let Some(pending) = self.entries.get_mut(self.overdue) {
+            if pending.deadline.is_none_or(|deadline| deadline > now) {
+                return None;
+            }
+            self.overdue += 1;
+            if let Some(reply_to) = pending.reply_to.take() {
+                return Some(reply_to);
+            }
+        }
+        None
+    }
+
+    /// Empties the line.
+    pub(super) fn take(&mut self) -> impl Iterator<Item = Pending> + use<> {
+        std::mem::take(self).entries.into_iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::rc::Rc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::model::{FailureKind, Key, Receive};
+
+    #[derive(Default)]
+    struct Heard(RefCell<Vec<u64>>);
+
+    impl Receive for Heard {
+        fn receive(&self, tag: u64, _: Reply) {
+            self.0.borrow_mut().push(tag);
+        }
+    }
+
+    fn pending(heard: &Rc<Heard>, tag: u64) -> Pending {
+        Pending::new(Request::Delete(Key::new(b"k").unwrap()), ReplyTo::new(heard.clone(), tag))
+    }
+
+    #[test]
+    fn an_overdue_request_is_answered_once_and_keeps_its_place() {
+        let heard = Rc::new(Heard::default());
+        let begin = Instant::now();
+        let mut line = Line::default();
+        line.push(pending(&heard, 1));
+        line.stamp(|| begin + Duration::from_secs(1));
+        line.push(pending(&heard, 2));
+        line.stamp(|| begin + Duration::from_secs(2));
+
+        assert!(line.expire(begin).is_none());
+        let late = line.expire(begin + Duration::from_secs(1)).unwrap();
+        late.answer(Reply::maybe_sent(FailureKind::Timeout));
+        assert!(line.expire(begin + Duration::from_secs(1)).is_none());
+        assert_eq!(line.deadline(), Some(begin + Duration::from_secs(2)));
+
+        line.pop().unwrap().answer(Reply::Deleted); // the late answer of the first
+        line.pop().unwrap().answer(Reply::Deleted);
+        assert_eq!(*heard.0.borrow(), [1, 2]);
+        assert!(line.deadline().is_none());
+    }
+}

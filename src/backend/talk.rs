@@ -1,0 +1,164 @@
+//! One established connection: what is written, read, and run out of time on it.
+
+use std::future::{Future, poll_fn};
+use std::io::IoSlice;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, BytesMut};
+use tokio::io::{AsyncReadExt, AsyncWrite};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::connection::{Connection, End};
+use crate::model::{FailureKind, Reply};
+use crate::net::Stream;
+use crate::wire::ReplyDecoder;
+
+/// Room for a read of many small replies.
+const CHUNK: usize = 32 * 1024;
+/// The most room made at once for a large value; more is made as its bytes arrive.
+const GROWTH: usize = 256 * 1024;
+/// How many pieces one vectored write takes.
+const SLICES: usize = 32;
+/// A connection on which requests ran out of time so often, and nothing came since, is replaced.
+const PATIENCE: u32 = 3;
+
+/// The task's half of a connection while it is up.
+pub(super) struct Talk<'a> {
+    connection: &'a Connection,
+    stream: Stream,
+    buffer: BytesMut,
+    decoder: ReplyDecoder,
+    /// Goes off at or before the next deadline; moved only when it does.
+    alarm: Pin<Box<Sleep>>,
+    armed: bool,
+    /// How often requests ran out of time since the node last said something.
+    overdue: u32,
+    heard: bool,
+}
+
+impl<'a> Talk<'a> {
+    pub(super) fn new(connection: &'a Connection, stream: Stream) -> Self {
+        Self {
+            connection,
+            stream,
+            buffer: BytesMut::new(),
+            decoder: ReplyDecoder::new(connection.node.settings.value_size),
+            alarm: Box::pin(sleep_until(Instant::now())),
+            armed: false,
+            overdue: 0,
+            heard: false,
+        }
+    }
+
+    /// Whether the node has answered on this connection at all.
+    pub(super) fn has_heard(&self) -> bool {
+        self.heard
+    }
+
+    /// Writes and reads until the connection ends. Dropping the future drops what is owed with it.
+    pub(super) async fn run(&mut self) -> End {
+        poll_fn(|cx| self.poll(cx)).await
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        self.connection.listen(cx);
+        loop {
+            if let Poll::Ready(Err(error)) = self.write(cx) {
+                return Poll::Ready(End::Broken(error));
+            }
+            match self.read(cx) {
+                Poll::Ready(Ok(0)) => return Poll::Ready(End::Closed),
+                Poll::Ready(Err(error)) => return Poll::Ready(End::Broken(error)),
+                Poll::Ready(Ok(_)) => {}
+                Poll::Pending => break,
+            }
+            if self.deliver().is_err() {
+                return Poll::Ready(End::Garbage);
+            }
+        }
+        self.keep_time(cx)
+    }
+
+    /// Writes what there is, as far as the socket takes it.
+    fn write(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        let mut state = self.connection.state.borrow_mut();
+        let timeout = self.connection.node.settings.request_timeout;
+        state.line.stamp(|| Instant::now() + timeout);
+        while state.outbox.has_remaining() {
+            let mut slices = [IoSlice::new(&[]); SLICES];
+            let count = state.outbox.chunks_vectored(&mut slices);
+            let written = ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, &slices[..count]))?;
+            state.outbox.advance(written);
+            state.written += written as u64;
+            self.connection.departures.set(self.connection.departures.get() + 1);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn read(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<usize>> {
+        let room = self.decoder.wanted().min(GROWTH.max(self.buffer.len())).max(CHUNK / 4);
+        if self.buffer.capacity() - self.buffer.len() < room {
+            self.buffer.reserve(room.max(CHUNK));
+        }
+        pin!(self.stream.read_buf(&mut self.buffer)).poll(cx)
+    }
+
+    /// Hands over every whole answer that was read.
+    fn deliver(&mut self) -> Result<(), ()> {
+        self.overdue = 0;
+        while !self.buffer.is_empty() {
+            let mut state = self.connection.state.borrow_mut();
+            let asked = state.line.front().ok_or(())?; // nobody asked: what the node says is out of step
+            let Some(reply) = self.decoder.decode(&asked.request, &mut self.buffer).map_err(|_| ())? else {
+                return Ok(());
+            };
+            let pending = state.line.pop();
+            drop(state); // whoever hears the answer may ask again
+            if !self.heard {
+                self.heard = true;
+                self.connection.node.reached();
+            }
+            if let Some(pending) = pending {
+                pending.answer(reply);
+            }
+        }
+        Ok(())
+    }
+
+    /// Answers for the node what has run out of time, and sets the alarm for what has not.
+    fn keep_time(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        loop {
+            let deadline = {
+                let state = self.connection.state.borrow();
+                if state.closing && state.line.is_empty() {
+                    return Poll::Ready(End::Finished);
+                }
+                state.line.deadline()
+            };
+            if !self.armed {
+                let Some(deadline) = deadline else { return Poll::Pending };
+                self.alarm.as_mut().reset(deadline);
+                self.armed = true;
+            }
+            ready!(self.alarm.as_mut().poll(cx));
+            self.armed = false;
+            self.overdue += u32::from(self.expire());
+            if self.overdue >= PATIENCE {
+                return Poll::Ready(End::Silent);
+            }
+        }
+    }
+
+    /// Whether any request was late.
+    fn expire(&self) -> bool {
+        let now = Instant::now();
+        let mut any = false;
+        loop {
+            let late = self.connection.state.borrow_mut().line.expire(now);
+            let Some(reply_to) = late else { return any };
+            any = true;
+            reply_to.answer(Reply::maybe_sent(FailureKind::Timeout));
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! One memcached client: reads, asks, and answers in order.
+//!
+//! All that a session needs while it waits is this struct. The bytes of a turn are read into and written from the
+//! worker's [`Desk`]; only what is left over (half a command, replies that the socket did not take) stays with the
+//! session, so that an idle client costs no buffer.
+
+use std::future::{Future, poll_fn};
+use std::io::{self, IoSlice};
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Buf, Bytes, BytesMut};
+use tokio::io::{AsyncReadExt, AsyncWrite};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::replies::Replies;
+use super::statistics::statistics;
+use super::worker::Station;
+use crate::net::Stream;
+use crate::wire::{Closing, Command, CommandDecoder, Outbox};
+
+/// Room for one read.
+const CHUNK: usize = 64 * 1024;
+/// The most room made at once for a large value; more is made as its bytes arrive.
+const GROWTH: usize = 256 * 1024;
+/// The most requests of one client that wait for nodes; past it, it is not read from.
+const PIPELINE: usize = 1024;
+/// How many reads of one client come before the others have their turn.
+const TURN: usize = 4;
+/// How many pieces one vectored write takes.
+const SLICES: usize = 32;
+
+/// Buffers that the sessions of a worker use in turn; between two turns both are empty.
+#[derive(Default)]
+pub(super) struct Desk {
+    input: BytesMut,
+    output: Outbox,
+}
+
+/// A client and what it is owed.
+pub(super) struct Session {
+    station: Rc<Station>,
+    stream: Stream,
+    decoder: CommandDecoder,
+    replies: Rc<Replies>,
+    /// Half a command.
+    input: BytesMut,
+    /// What the socket did not take.
+    output: Outbox,
+    /// Nothing more is read: the client has ended its side, or is to be closed.
+    ended: bool,
+    /// `input` may hold whole commands, which wait until the client takes replies.
+    paused: bool,
+    idle: Option<Idle>,
+}
+
+/// The time limit for a silent client.
+struct Idle {
+    limit: Duration,
+    heard: Instant,
+    alarm: Pin<Box<Sleep>>,
+}
+
+impl Session {
+    pub(super) fn new(station: Rc<Station>, stream: Stream, replies: Rc<Replies>) -> Self {
+        let limits = &station.limits;
+        let idle = limits.client_idle.map(|limit| {
+            let heard = Instant::now();
+            Idle { limit, heard, alarm: Box::pin(sleep_until(heard + limit)) }
+        });
+        let decoder = CommandDecoder::new(limits.value_size);
+        let (input, output) = (BytesMut::new(), Outbox::new());
+        Self { station, stream, decoder, replies, input, output, ended: false, paused: false, idle }
+    }
+
+    /// Serves the client until it leaves. Dropping the future closes the connection; what was asked goes on.
+    pub(super) async fn run(mut self) {
+        // A client that breaks its connection is not news.
+        let _ = poll_fn(|cx| self.poll(cx)).await;
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let station = self.station.clone();
+        let desk = &mut *station.desk.borrow_mut();
+        self.replies.listen(cx);
+        self.ended |= self.replies.is_closing();
+        for _ in 0..TURN {
+            let blocked = self.write(desk, cx)?.is_pending();
+            if blocked || self.is_full() {
+                return self.rest(cx);
+            }
+            if self.paused {
+                self.ask();
+                continue;
+            }
+            if self.ended {
+                return self.rest(cx);
+            }
+            match self.read(desk, cx) {
+                Poll::Ready(result) => result?,
+                Poll::Pending => return self.rest(cx),
+            }
+        }
+        cx.waker().wake_by_ref(); // more may have come, but it is the others' turn
+        self.rest(cx)
+    }
+
+    /// Ends the session when there is nothing left to do, else waits.
+    fn rest(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.ended && !self.paused && self.replies.owed() == 0 && self.output.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        match &mut self.idle {
+            Some(idle) => idle.poll(cx),
+            None => Poll::Pending,
+        }
+    }
+
+    /// Whether the client has so much to come that it is not read from.
+    fn is_full(&self) -> bool {
+        self.replies.owed() >= PIPELINE
+            || self.output.len() + self.replies.waiting() >= self.station.limits.client_buffer
+    }
+
+    /// Writes every reply whose turn it is; pending when the socket is full.
+    fn write(&mut self, desk: &mut Desk, cx: &mut Context<'_>) -> io::Result<Poll<()>> {
+        let out = if self.output.is_empty() { &mut desk.output } else { &mut self.output };
+        self.replies.collect(out);
+        if out.is_empty() {
+            return Ok(Poll::Ready(()));
+        }
+        let (count, result) = write_all(&mut self.stream, out, cx);
+        self.station.cells.bytes_written.add(count as u64);
+        if !desk.output.is_empty() {
+            std::mem::swap(&mut desk.output, &mut self.output);
+        }
+        self.output.release();
+        match result {
+            Poll::Ready(result) => result.map(Poll::Ready),
+            Poll::Pending => Ok(Poll::Pending),
+        }
+    }
+
+    /// Reads once, and asks all that was read; pending when there is nothing to read.
+    fn read(&mut self, desk: &mut Desk, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let borrowed = self.input.is_empty();
+        if borrowed {
+            std::mem::swap(&mut self.input, &mut desk.input);
+        }
+        let read = self.fill(cx);
+        if let Poll::Ready(Ok(count)) = &read {
+            match count {
+                0 => self.ended = true,
+                count => self.heard(*count),
+            }
+        }
+        if borrowed {
+            self.give_back(desk);
+        }
+        read.map_ok(|_| ())
+    }
+
+    fn fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let room = self.decoder.wanted().min(GROWTH.max(self.input.len())).max(CHUNK / 4);
+        if self.input.capacity() - self.input.len() < room {
+            self.input.reserve(room.max(CHUNK));
+        }
+        pin!(self.stream.read_buf(&mut self.input)).poll(cx)
+    }
+
+    fn heard(&mut self, count: usize) {
+        self.station.cells.bytes_read.add(count as u64);
+        if let Some(idle) = &mut self.idle {
+            idle.heard = Instant::now();
+        }
+        self.ask();
+    }
+
+    /// Asks all that was read, as far as the client takes the replies.
+    fn ask(&mut self) {
+        self.paused = false;
+        while let Some(command) = self.decoder.decode(&mut self.input) {
+            self.carry_out(command);
+            if self.is_full() {
+                self.paused = true;
+                return;
+            }
+        }
+    }
+
+    /// Returns the worker's buffer; half a command moves to one of its own.
+    fn give_back(&mut self, desk: &mut Desk) {
+        let rest = match self.input.len() {
+            0 => BytesMut::new(),
+            len if len < CHUNK / 2 => BytesMut::from(&self.input[..]),
+            _ => return, // so much of it that a new one for the worker costs less
+        };
+        desk.input = std::mem::replace(&mut self.input, rest);
+        desk.input.clear();
+    }
+
+    fn carry_out(&mut self, command: Command) {
+        match command {
+            Command::Ask { request, spelling } => {
+                let reply_to = self.replies.owe(spelling);
+                self.station.view().dispatch(request, reply_to);
+            }
+            Command::Refuse(line) => {
+                self.station.cells.protocol_errors.add(1);
+                self.say_line(line);
+            }
+            Command::Silence => {}
+            Command::Version => self.replies.say(concat!("VERSION ", env!("CARGO_PKG_VERSION"), "\r\n")),
+            Command::Verbosity => self.replies.say("OK\r\n"),
+            Command::Stats(argument) => self.replies.say(statistics(&argument, &self.station)),
+            Command::MetaNoop => self.replies.say("MN\r\n"),
+            Command::Quit => self.hang_up(),
+            Command::Close(closing) => self.dismiss(closing),
+        }
+    }
+
+    fn dismiss(&mut self, closing: Closing) {
+        self.station.cells.protocol_errors.add(1);
+        self.station.tell_of(closing);
+        if let Some(line) = closing.line() {
+            self.say_line(line);
+        }
+        self.hang_up();
+    }
+
+    /// Nothing that came behind this is heard.
+    fn hang_up(&mut self) {
+        self.ended = true;
+        self.input.clear();
+    }
+
+    fn say_line(&self, line: &[u8]) {
+        self.replies.say(Bytes::from([line, b"\r\n"].concat()));
+    }
+}
+
+impl Idle {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            ready!(self.alarm.as_mut().poll(cx));
+            let end = self.heard + self.limit;
+            if end <= Instant::now() {
+                return Poll::Ready(Ok(()));
+            }
+            self.alarm.as_mut().reset(end);
+        }
+    }
+}
+
+/// Writes as much as the socket takes: how much that was, and whether it was all.
+fn write_all(stream: &mut Stream, out: &mut Outbox, cx: &mut Context<'_>) -> (usize, Poll<io::Result<()>>) {
+    let mut count = 0;
+    while out.has_remaining() {
+        let mut slices = [IoSlice::new(&[]); SLICES];
+        let pieces = out.chunks_vectored(&mut slices);
+        match Pin::new(&mut *stream).poll_write_vectored(cx, &slices[..pieces]) {
+            Poll::Ready(Ok(written)) => {
+                out.advance(written);
+                count += written;
+            }
+            Poll::Ready(Err(error)) => return (count, Poll::Ready(Err(error))),
+            Poll::Pending => return (count, Poll::Pending),
+        }
+    }
+    (count, Poll::Ready(Ok(())))
+}

@@ -1,0 +1,194 @@
+//! A worker: one thread with its own clients, its own connections to nodes and its own cells.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use slab::Slab;
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use super::replies::Replies;
+use super::session::{Desk, Session};
+use crate::config::Limits;
+use crate::metrics::{Hub, WorkerCells};
+use crate::net::Accepted;
+use crate::topology::{Topology, View};
+use crate::wire::Closing;
+
+/// How many tasks run between two looks at the sockets: a turn takes in all that has arrived, so that what it
+/// asks of a node leaves in one write.
+const TURN: u32 = 512;
+
+/// A running worker.
+pub struct Worker {
+    post: Post,
+    thread: JoinHandle<()>,
+}
+
+/// The way to a worker from other threads. Cheap to clone.
+#[derive(Clone)]
+pub struct Post {
+    sender: UnboundedSender<Letter>,
+    cells: Arc<WorkerCells>,
+}
+
+enum Letter {
+    Client(Accepted),
+    Topology(Arc<Topology>),
+    Drain,
+}
+
+impl Worker {
+    /// Starts the thread of worker `index`.
+    ///
+    /// # Errors
+    /// When the thread or its runtime cannot be made.
+    pub fn start(index: usize, topology: Arc<Topology>, limits: Limits, hub: &Hub) -> io::Result<Self> {
+        let (sender, letters) = unbounded_channel();
+        let cells = hub.worker(index);
+        let post = Post { sender, cells };
+        let hub = hub.clone();
+        let runtime = move || {
+            Builder::new_current_thread().enable_all().event_interval(TURN).build_local(LocalOptions::default())
+        };
+        let work = move || match runtime() {
+            Ok(runtime) => runtime.block_on(async { Station::open(index, topology, limits, hub).work(letters).await }),
+            Err(error) => tracing::error!(worker = index, %error, "cannot make a runtime"),
+        };
+        let thread = std::thread::Builder::new().name(format!("ketch-worker-{index}")).spawn(work)?;
+        Ok(Self { post, thread })
+    }
+
+    /// The way to it.
+    #[must_use]
+    pub fn post(&self) -> Post {
+        self.post.clone()
+    }
+
+    /// Whether its thread has ended, as it does after [`Post::drain`].
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.thread.is_finished()
+    }
+}
+
+impl Post {
+    /// Hands over a client.
+    pub fn client(&self, client: Accepted) {
+        self.cells.clients.raise();
+        if self.sender.send(Letter::Client(client)).is_err() {
+            self.cells.clients.lower();
+        }
+    }
+
+    /// From the next request on, `topology` holds.
+    pub fn topology(&self, topology: Arc<Topology>) {
+        // A worker that has ended needs none.
+        let _ = self.sender.send(Letter::Topology(topology));
+    }
+
+    /// Has every client finish what was accepted, close, and then the thread end.
+    pub fn drain(&self) {
+        let _ = self.sender.send(Letter::Drain);
+    }
+
+    /// How many clients it has.
+    #[must_use]
+    pub fn clients(&self) -> u64 {
+        self.cells.clients.value()
+    }
+}
+
+/// What the sessions of a worker share.
+pub(super) struct Station {
+    pub(super) index: usize,
+    pub(super) limits: Limits,
+    pub(super) hub: Hub,
+    pub(super) cells: Arc<WorkerCells>,
+    pub(super) desk: RefCell<Desk>,
+    view: RefCell<Rc<View>>,
+    sessions: RefCell<Slab<Rc<Replies>>>,
+    draining: Cell<bool>,
+    /// Whether a client was told of in the log for speaking the binary protocol.
+    told: Cell<bool>,
+}
+
+impl Station {
+    fn open(index: usize, topology: Arc<Topology>, limits: Limits, hub: Hub) -> Rc<Self> {
+        let view = View::open(topology, &hub, index, None);
+        let cells = hub.worker(index);
+        Rc::new(Self {
+            index,
+            limits,
+            hub,
+            cells,
+            desk: RefCell::default(),
+            view: RefCell::new(Rc::new(view)),
+            sessions: RefCell::default(),
+            draining: Cell::new(false),
+            told: Cell::new(false),
+        })
+    }
+
+    /// The topology that the next request sees.
+    #[inline]
+    pub(super) fn view(&self) -> Rc<View> {
+        self.view.borrow().clone()
+    }
+
+    /// Logs, once a worker, what a client has to do to be understood.
+    pub(super) fn tell_of(&self, closing: Closing) {
+        if closing == Closing::Binary && !self.told.replace(true) {
+            tracing::warn!("a client speaks memcached's binary protocol: set it to the text (ASCII) protocol");
+        }
+    }
+
+    async fn work(self: Rc<Self>, mut letters: UnboundedReceiver<Letter>) {
+        while let Some(letter) = letters.recv().await {
+            match letter {
+                Letter::Client(client) => self.serve(client),
+                Letter::Topology(topology) => self.change(topology),
+                Letter::Drain => return self.drain().await,
+            }
+        }
+    }
+
+    fn serve(self: &Rc<Self>, client: Accepted) {
+        let stream = match client.adopt() {
+            Ok(stream) => stream,
+            Err(error) => {
+                self.cells.clients.lower();
+                return tracing::warn!(%error, "cannot serve a client");
+            }
+        };
+        let replies = Rc::<Replies>::default();
+        let place = self.sessions.borrow_mut().insert(replies.clone());
+        let station = self.clone();
+        let session = Session::new(station.clone(), stream, replies);
+        tokio::task::spawn_local(async move {
+            session.run().await;
+            station.sessions.borrow_mut().remove(place);
+            station.cells.clients.lower();
+        });
+    }
+
+    fn change(&self, topology: Arc<Topology>) {
+        let earlier = self.view();
+        let view = View::open(topology, &self.hub, self.index, Some(&earlier));
+        self.view.replace(Rc::new(view));
+    }
+
+    /// Ends when the last session has.
+    async fn drain(self: Rc<Self>) {
+        self.draining.set(true);
+        for (_, replies) in self.sessions.borrow().iter() {
+            replies.close();
+        }
+        while !self.sessions.borrow().is_empty() {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! What a lane has asked and not heard: counts the answers and hands them to all who wait for them.
+
+use std::cell::RefCell;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+
+use slab::Slab;
+use smallvec::smallvec;
+
+use super::coalesce::Flights;
+use super::pool::Policy;
+use crate::backend::Link;
+use crate::metrics::{Command, Outcome, PoolCells};
+use crate::model::{Failure, Meta, MetaReply, MetaStatus, Receive, Reply, ReplyTo, Request};
+
+/// The open calls of a lane.
+pub(super) struct Calls {
+    /// Itself: every request carries it as its return address.
+    me: Weak<Self>,
+    cells: Arc<PoolCells>,
+    policy: Policy,
+    state: RefCell<State>,
+}
+
+#[derive(Default)]
+struct State {
+    open: Slab<Call>,
+    flights: Flights,
+}
+
+/// One request that is under way, and everybody who waits for its answer.
+pub(super) struct Call {
+    pub(super) link: Rc<Link>,
+    pub(super) hash: u64,
+    command: Command,
+    pub(super) reply_to: ReplyTo,
+    /// What was asked; kept for reads only, which may be shared, asked again, or made a miss.
+    pub(super) question: Option<Request>,
+    /// Who joined before it was sent.
+    pub(super) joined: Vec<ReplyTo>,
+    /// Who came after it was sent: the next call is theirs.
+    pub(super) waiting: Vec<ReplyTo>,
+    /// [`Link::departures`] when it was asked.
+    pub(super) departures: u64,
+}
+
+impl Call {
+    pub(super) fn new(link: Rc<Link>, hash: u64, command: Command, reply_to: ReplyTo) -> Self {
+        let departures = link.departures(hash);
+        Self { link, hash, command, reply_to, question: None, joined: Vec::new(), waiting: Vec::new(), departures }
+    }
+
+    /// The call of those who wait for this one: the same question, asked anew.
+    fn follow(&mut self) -> Option<Self> {
+        let mut waiting = std::mem::take(&mut self.waiting).into_iter();
+        let reply_to = waiting.next()?;
+        let mut next = Self::new(self.link.clone(), self.hash, self.command, reply_to);
+        next.question = self.question.clone();
+        next.joined = waiting.collect();
+        Some(next)
+    }
+
+    fn keys(&self) -> u64 {
+        self.question.as_ref().map_or(1, |question| question.keys().len() as u64)
+    }
+}
+
+impl Calls {
+    pub(super) fn new(cells: Arc<PoolCells>, policy: Policy) -> Rc<Self> {
+        Rc::new_cyclic(|me| Self { me: me.clone(), cells, policy, state: RefCell::default() })
+    }
+
+    /// Sends `request`, unless it can share the answer of a read that is open.
+    #[inline]
+    pub(super) fn open(&self, mut call: Call, request: Request) {
+        let is_read = matches!(call.command, Command::Get | Command::Gat | Command::Mg | Command::Me);
+        if is_read {
+            call.question = Some(request.clone());
+        }
+        if !self.policy.coalesce {
+            return self.send(call, request, false);
+        }
+        if !request.is_idempotent() {
+            self.detach(&request);
+            return self.send(call, request, false);
+        }
+        let mut state = self.state.borrow_mut();
+        let State { open, flights } = &mut *state;
+        match flights.join(open, call) {
+            None => self.cells.coalesced.add(1),
+            Some(call) => {
+                drop(state);
+                self.send(call, request, true);
+            }
+        }
+    }
+
+    /// Sends a request; where it is `shared`, identical reads find it from now on.
+    fn send(&self, call: Call, request: Request, shared: bool) {
+        let (link, hash) = (call.link.clone(), call.hash);
+        let tag = {
+            let State { open, flights } = &mut *self.state.borrow_mut();
+            let tag = open.insert(call);
+            if shared {
+                flights.list(open, tag);
+            }
+            tag
+        };
+        if let Some(me) = self.me.upgrade() {
+            link.ask(hash, request, ReplyTo::new(me, tag as u64));
+        }
+    }
+
+    /// Before a write leaves: what waits behind an open read of its key is asked now, ahead of the write, and
+    /// nothing that comes after the write finds either.
+    fn detach(&self, write: &Request) {
+        loop {
+            let next = {
+                let State { open, flights } = &mut *self.state.borrow_mut();
+                let Some(tag) = flights.unlist_touched(open, write) else { return };
+                open[tag].follow()
+            };
+            self.again(next, false);
+        }
+    }
+
+    fn again(&self, next: Option<Call>, shared: bool) {
+        let Some(call) = next else { return };
+        let Some(request) = call.question.clone() else { return };
+        self.send(call, request, shared);
+    }
+
+    /// Counts the answer to one of those who asked.
+    fn count(&self, call: &Call, reply: &Reply) {
+        match reply {
+            Reply::Items(items) => {
+                let hits = items.iter().flatten().count() as u64;
+                let misses = items.len() as u64 - hits;
+                self.cells.count(call.command, Outcome::Hit, hits);
+                self.cells.count(call.command, Outcome::Miss, misses);
+            }
+            reply => self.cells.count(call.command, Outcome::of(call.command, reply), call.keys()),
+        }
+    }
+
+    /// What the client hears when no node answered.
+    fn excuse(&self, call: &Call, failure: Failure) -> Reply {
+        self.cells.fail(failure.kind);
+        match &call.question {
+            Some(Request::Read(read)) if self.policy.errors_are_misses => {
+                Reply::Items(smallvec![None; read.keys.as_slice().len()])
+            }
+            Some(Request::Meta(meta)) if self.policy.errors_are_misses => Reply::Meta(miss(meta)),
+            _ => Reply::Failed(failure),
+        }
+    }
+}
+
+impl Receive for Calls {
+    fn receive(&self, tag: u64, reply: Reply) {
+        let Ok(tag) = usize::try_from(tag) else { return };
+        let (mut call, next) = {
+            let State { open, flights } = &mut *self.state.borrow_mut();
+            let was_listed = flights.unlist(open, tag);
+            let mut call = open.remove(tag);
+            let next = call.follow();
+            (call, next.map(|next| (next, was_listed)))
+        };
+        let reply = match reply {
+            Reply::Failed(failure) => self.excuse(&call, failure),
+            reply => reply,
+        };
+        self.count(&call, &reply);
+        for joined in std::mem::take(&mut call.joined) {
+            self.count(&call, &reply);
+            joined.answer(reply.clone());
+        }
+        call.reply_to.answer(reply);
+        if let Some((next, shared)) = next {
+            self.again(Some(next), shared);
+        }
+    }
+}
+
+/// A miss as memcached says it: with the opaque and the key where they were asked for.
+fn miss(meta: &Meta) -> MetaReply {
+    MetaReply { status: MetaStatus::Miss, flags: meta.echo(), value: bytes::Bytes::new() }
+}

@@ -1,0 +1,116 @@
+//! One worker's way into a pool: from a request to the link of its owner.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use super::broadcast::Broadcast;
+use super::calls::{Call, Calls};
+use super::gather::Gather;
+use super::pool::Pool;
+use crate::backend::Link;
+use crate::metrics::{Command, PoolCells};
+use crate::model::{Expiry, Key, Keys, Read, ReplyTo, Request};
+
+/// The connections of a worker to a pool's nodes, and what it has asked of them. Belongs to its thread.
+pub struct Lane {
+    pool: Arc<Pool>,
+    links: Vec<Rc<Link>>,
+    calls: Rc<Calls>,
+}
+
+/// The keys of a multi-get that one node owns, and where each stands in the client's list.
+struct Part {
+    node: usize,
+    hash: u64,
+    keys: Vec<Key>,
+    positions: Vec<u32>,
+}
+
+impl Lane {
+    /// Opens a link to every node, or takes over the one that `earlier` has to the same node.
+    #[must_use]
+    pub fn open(pool: Arc<Pool>, cells: Arc<PoolCells>, earlier: Option<&Self>) -> Self {
+        let kept = |node| earlier?.links.iter().find(|link| Arc::ptr_eq(link.node(), node)).cloned();
+        let links = pool.nodes().iter().map(|node| kept(node).unwrap_or_else(|| Rc::new(Link::open(node.clone()))));
+        let links = links.collect();
+        let calls = Calls::new(cells, pool.policy());
+        Self { pool, links, calls }
+    }
+
+    /// The pool at the other end.
+    #[must_use]
+    pub fn pool(&self) -> &Arc<Pool> {
+        &self.pool
+    }
+
+    /// Sends `request` to the owner of its key, or of each of its keys. It is answered exactly once.
+    #[inline]
+    pub fn dispatch(&self, request: Request, reply_to: ReplyTo) {
+        match request {
+            Request::Read(Read { keys: Keys::Many(keys), cas, touch }) => self.read_many(&keys, cas, touch, reply_to),
+            Request::FlushAll { delay } => self.flush(delay, &Broadcast::new(self.links.len(), reply_to)),
+            request => {
+                let Some(key) = request.keys().first() else { return };
+                let (hash, node) = self.pool.locate(key);
+                self.send(node, hash, request, reply_to);
+            }
+        }
+    }
+
+    /// Sends a `flush_all` to every node; `broadcast` hears each of them.
+    pub fn flush(&self, delay: Option<Expiry>, broadcast: &Rc<Broadcast>) {
+        for node in 0..self.links.len() {
+            self.send(node, 0, Request::FlushAll { delay }, broadcast.part());
+        }
+    }
+
+    /// How many nodes a `flush_all` reaches.
+    #[must_use]
+    pub fn width(&self) -> usize {
+        self.links.len()
+    }
+
+    #[inline]
+    fn send(&self, node: usize, hash: u64, request: Request, reply_to: ReplyTo) {
+        let call = Call::new(self.links[node].clone(), hash, Command::of(&request), reply_to);
+        self.calls.open(call, request);
+    }
+
+    fn read_many(&self, keys: &Rc<[Key]>, cas: bool, touch: Option<Expiry>, reply_to: ReplyTo) {
+        let mut parts = self.split(keys);
+        if let [part] = parts.as_slice() {
+            let request = Request::Read(Read { keys: Keys::Many(keys.clone()), cas, touch });
+            return self.send(part.node, part.hash, request, reply_to);
+        }
+        let positions = parts.iter_mut().map(|part| std::mem::take(&mut part.positions)).collect();
+        let gather = Gather::new(keys.len(), positions, reply_to);
+        for (index, mut part) in parts.into_iter().enumerate() {
+            let keys = match part.keys.len() {
+                1 => Keys::One(part.keys.remove(0)),
+                _ => Keys::Many(part.keys.into()),
+            };
+            self.send(part.node, part.hash, Request::Read(Read { keys, cas, touch }), gather.part(index));
+        }
+    }
+
+    /// The keys by owner, each owner's in the client's order.
+    fn split(&self, keys: &[Key]) -> SmallVec<[Part; 8]> {
+        let mut parts = SmallVec::<[Part; 8]>::new();
+        for (position, key) in (0..).zip(keys) {
+            let (hash, node) = self.pool.locate(key);
+            let part = match parts.iter_mut().find(|part| part.node == node) {
+                Some(part) => part,
+                None => {
+                    parts.push(Part { node, hash, keys: Vec::new(), positions: Vec::new() });
+                    let last = parts.len() - 1;
+                    &mut parts[last]
+                }
+            };
+            part.keys.push(key.clone());
+            part.positions.push(position);
+        }
+        parts
+    }
+}

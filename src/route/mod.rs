@@ -1,0 +1,32 @@
+//! The whole path of a request, once it is known which pool it belongs to:
+//!
+//! ```text
+//! front ── Request ──► Lane::dispatch
+//!                        │  a multi-get of several owners is split ........... gather
+//!                        │  flush_all goes to every node ..................... broadcast
+//!                        ▼
+//!                      owner: Pool::locate(key) ............................... pool (ring)
+//!                        │
+//!                        │  an identical read that is unsent is joined,
+//!                        │  one that is under way is waited for ............... coalesce
+//!                        ▼
+//!                      Calls::open ── Link::ask ──► backend ──► node
+//!                                                                │
+//! front ◄── Reply ── Calls::receive: counted, shared with those ◄┘
+//!                    who joined, an error of a read made a miss
+//! ```
+//!
+//! A [`Pool`] is what all workers share; a [`Lane`] is one worker's way into it. This room must not know what a
+//! client typed, which key prefix led here, or what a socket is.
+
+mod broadcast;
+mod calls;
+mod coalesce;
+mod gather;
+mod lane;
+mod pool;
+
+pub use broadcast::Broadcast;
+pub use gather::Gather;
+pub use lane::Lane;
+pub use pool::{Policy, Pool};

@@ -1,0 +1,162 @@
+//! Everything that one request may see: which pool a key belongs to, and each pool's ring and nodes.
+//!
+//! A [`Topology`] is built from a configuration and shared by all workers; a [`View`] is one worker's way into it.
+//! This room must not know who publishes a topology, nor what a client typed.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use anyhow::Context;
+
+use crate::backend::embedded::{Options, Store};
+use crate::backend::{Node, Place, Settings};
+use crate::config::{Config, NodeConfig, PoolConfig, Protocol, ReadsOnError};
+use crate::metrics::Hub;
+use crate::model::{Key, Keys, Read, Reply, ReplyTo, Request};
+use crate::ring::{Member, Ring, label};
+use crate::route::{Broadcast, Gather, Lane, Policy, Pool};
+
+/// The pools and the way to them. Never changes; a new configuration makes a new one.
+#[derive(Debug)]
+pub struct Topology {
+    pools: Vec<Arc<Pool>>,
+    /// Prefix and the number of its pool, the longest prefix first.
+    routes: Vec<(Vec<u8>, usize)>,
+}
+
+impl Topology {
+    /// Builds what `config` says.
+    ///
+    /// # Errors
+    /// When a ring cannot be built of a pool's nodes.
+    pub fn build(config: &Config) -> anyhow::Result<Self> {
+        let pool = |pool| build_pool(config, pool).map(Arc::new);
+        let pools = config.pools.iter().map(pool).collect::<anyhow::Result<_>>()?;
+        let mut routes: Vec<_> = config.routes.iter().map(|route| (route.prefix.clone(), route.pool)).collect();
+        routes.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
+        Ok(Self { pools, routes })
+    }
+
+    /// Every pool.
+    #[must_use]
+    pub fn pools(&self) -> &[Arc<Pool>] {
+        &self.pools
+    }
+
+    /// The number of the pool that the longest matching prefix names.
+    #[inline]
+    #[must_use]
+    pub fn pool_of(&self, key: &Key) -> Option<usize> {
+        let matching = |(prefix, _): &&(Vec<u8>, usize)| key.as_bytes().starts_with(prefix);
+        self.routes.iter().find(matching).map(|(_, pool)| *pool)
+    }
+}
+
+/// A worker's lanes into one topology. Belongs to its thread.
+pub struct View {
+    topology: Arc<Topology>,
+    lanes: Vec<Lane>,
+}
+
+impl View {
+    /// Opens a lane to every pool, with the connections that `earlier` has to nodes that stayed.
+    #[must_use]
+    pub fn open(topology: Arc<Topology>, hub: &Hub, worker: usize, earlier: Option<&Self>) -> Self {
+        let lane = |pool: &Arc<Pool>| {
+            let before = earlier.and_then(|view| view.lanes.iter().find(|lane| lane.pool().name() == pool.name()));
+            Lane::open(pool.clone(), hub.pool(pool.name(), worker), before)
+        };
+        let lanes = topology.pools().iter().map(lane).collect();
+        Self { topology, lanes }
+    }
+
+    /// The topology that it leads into.
+    #[must_use]
+    pub fn topology(&self) -> &Arc<Topology> {
+        &self.topology
+    }
+
+    /// Sends `request` on its way. It is answered exactly once, perhaps before this returns.
+    #[inline]
+    pub fn dispatch(&self, request: Request, reply_to: ReplyTo) {
+        match &request {
+            Request::FlushAll { delay } => {
+                let nodes = self.lanes.iter().map(Lane::width).sum();
+                let broadcast = Broadcast::new(nodes, reply_to);
+                self.lanes.iter().for_each(|lane| lane.flush(*delay, &broadcast));
+            }
+            Request::Read(Read { keys: Keys::Many(keys), .. }) if self.lanes.len() > 1 => {
+                self.split(&keys.clone(), request, reply_to);
+            }
+            _ => match request.keys().first().and_then(|key| self.topology.pool_of(key)) {
+                Some(pool) => self.lanes[pool].dispatch(request, reply_to),
+                None => reply_to.answer(no_route()),
+            },
+        }
+    }
+
+    /// A multi-get whose keys may belong to several pools.
+    fn split(&self, keys: &Rc<[Key]>, request: Request, reply_to: ReplyTo) {
+        let pools: Option<Vec<usize>> = keys.iter().map(|key| self.topology.pool_of(key)).collect();
+        let Some(pools) = pools else { return reply_to.answer(no_route()) };
+        if pools.iter().all(|pool| *pool == pools[0]) {
+            return self.lanes[pools[0]].dispatch(request, reply_to);
+        }
+        let Request::Read(Read { cas, touch, .. }) = request else { return };
+        let mut parts = vec![(Vec::new(), Vec::new()); self.lanes.len()];
+        for ((position, key), pool) in (0..).zip(keys.iter()).zip(pools) {
+            parts[pool].0.push(key.clone());
+            parts[pool].1.push(position);
+        }
+        let asked = (0..).zip(parts).filter(|(_, (keys, _))| !keys.is_empty());
+        let (asked, positions): (Vec<_>, _) = asked.map(|(pool, (keys, at))| ((pool, keys), at)).unzip();
+        let gather = Gather::new(keys.len(), positions, reply_to);
+        for (index, (pool, mut keys)) in asked.into_iter().enumerate() {
+            let keys = match keys.len() {
+                1 => Keys::One(keys.remove(0)),
+                _ => Keys::Many(keys.into()),
+            };
+            self.lanes[pool].dispatch(Request::Read(Read { keys, cas, touch }), gather.part(index));
+        }
+    }
+}
+
+fn no_route() -> Reply {
+    Reply::Refused("SERVER_ERROR no route has a prefix of this key".into())
+}
+
+fn build_pool(config: &Config, pool: &PoolConfig) -> anyhow::Result<Pool> {
+    let member = |node: &NodeConfig| Member { label: label_of(pool, node), weight: node.weight };
+    let members: Vec<_> = pool.nodes.iter().map(member).collect();
+    let ring = Ring::new(&pool.placement, &members).with_context(|| format!("pool {}", pool.name))?;
+    let nodes = pool.nodes.iter().map(|node| Arc::new(build_node(config, pool, node))).collect();
+    let errors_are_misses = pool.reads_on_error == ReadsOnError::Miss;
+    Ok(Pool::new(pool.name.clone(), ring, nodes, Policy { coalesce: pool.coalesce, errors_are_misses }))
+}
+
+/// The node's string on the ring.
+fn label_of(pool: &PoolConfig, node: &NodeConfig) -> String {
+    let name = node.name.as_deref();
+    match &node.endpoint {
+        Some(endpoint) => label(endpoint, name, pool.placement.compatibility),
+        None => name.unwrap_or_default().to_owned(),
+    }
+}
+
+fn build_node(config: &Config, pool: &PoolConfig, node: &NodeConfig) -> Node {
+    let value_size = config.limits.value_size;
+    let place = match (&node.endpoint, pool.protocol) {
+        (Some(endpoint), Protocol::Memcached) => Place::Remote(endpoint.clone()),
+        _ => Place::Embedded(Arc::new(Store::new(Options { memory: pool.memory, value_size }))),
+    };
+    let settings = Settings {
+        connections: pool.connections,
+        connect_timeout: pool.connect_timeout,
+        request_timeout: pool.request_timeout,
+        max_inflight: pool.max_inflight,
+        value_size,
+    };
+    let address = node.endpoint.as_ref().map(ToString::to_string);
+    let name = node.name.clone().or(address).unwrap_or_default();
+    Node::new(&pool.name, name, place, settings)
+}
