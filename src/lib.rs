@@ -13,7 +13,7 @@
 //! model              requests, replies, keys
 //! ```
 //!
-//! `metrics` is a leaf that model, wire, ring and config may not use.
+//! `metrics` and `memory` are leaves that model, wire, ring and config may not use.
 //!
 //! # Life of a request
 //!
@@ -34,6 +34,7 @@ pub mod cli;
 pub mod config;
 pub mod control;
 pub mod front;
+pub mod memory;
 pub mod metrics;
 pub mod model;
 pub mod net;

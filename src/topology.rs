@@ -9,8 +9,9 @@ use std::sync::Arc;
 use anyhow::Context;
 
 use crate::backend::embedded::{Options, Store};
-use crate::backend::{Node, Place, Settings};
+use crate::backend::{self, Node, Settings};
 use crate::config::{Config, NodeConfig, PoolConfig, Protocol, ReadsOnError};
+use crate::memory::{Charge, Memory};
 use crate::metrics::Hub;
 use crate::model::{Key, Keys, Read, Reply, ReplyTo, Request};
 use crate::ring::{Member, Ring, label};
@@ -56,18 +57,29 @@ impl Topology {
 pub struct View {
     topology: Arc<Topology>,
     lanes: Vec<Lane>,
+    memory: Rc<Memory>,
+}
+
+/// Which worker looks, where it counts, and what it may hold.
+pub struct Place<'a> {
+    /// Where the cells are.
+    pub hub: &'a Hub,
+    /// The worker's number.
+    pub worker: usize,
+    /// The worker's share of `limits.memory`.
+    pub memory: &'a Rc<Memory>,
 }
 
 impl View {
     /// Opens a lane to every pool, with the connections that `earlier` has to nodes that stayed.
     #[must_use]
-    pub fn open(topology: Arc<Topology>, hub: &Hub, worker: usize, earlier: Option<&Self>) -> Self {
+    pub fn open(topology: Arc<Topology>, place: &Place<'_>, earlier: Option<&Self>) -> Self {
         let lane = |pool: &Arc<Pool>| {
             let before = earlier.and_then(|view| view.lanes.iter().find(|lane| lane.pool().name() == pool.name()));
-            Lane::open(pool.clone(), hub.pool(pool.name(), worker), before)
+            Lane::open(pool.clone(), place.hub.pool(pool.name(), place.worker), place.memory, before)
         };
         let lanes = topology.pools().iter().map(lane).collect();
-        Self { topology, lanes }
+        Self { topology, lanes, memory: place.memory.clone() }
     }
 
     /// The topology that it leads into.
@@ -110,7 +122,7 @@ impl View {
         }
         let asked = (0..).zip(parts).filter(|(_, (keys, _))| !keys.is_empty());
         let (asked, positions): (Vec<_>, _) = asked.map(|(pool, (keys, at))| ((pool, keys), at)).unzip();
-        let gather = Gather::new(keys.len(), positions, reply_to);
+        let gather = Gather::new(keys.len(), positions, Charge::new(&self.memory), reply_to);
         for (index, (pool, mut keys)) in asked.into_iter().enumerate() {
             let keys = match keys.len() {
                 1 => Keys::One(keys.remove(0)),
@@ -146,8 +158,8 @@ fn label_of(pool: &PoolConfig, node: &NodeConfig) -> String {
 fn build_node(config: &Config, pool: &PoolConfig, node: &NodeConfig) -> Node {
     let value_size = config.limits.value_size;
     let place = match (&node.endpoint, pool.protocol) {
-        (Some(endpoint), Protocol::Memcached) => Place::Remote(endpoint.clone()),
-        _ => Place::Embedded(Arc::new(Store::new(Options { memory: pool.memory, value_size }))),
+        (Some(endpoint), Protocol::Memcached) => backend::Place::Remote(endpoint.clone()),
+        _ => backend::Place::Embedded(Arc::new(Store::new(Options { memory: pool.memory, value_size }))),
     };
     let settings = Settings {
         connections: pool.connections,

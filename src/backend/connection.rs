@@ -18,14 +18,20 @@ use super::backoff::Backoff;
 use super::node::Node;
 use super::pending::{Line, Pending};
 use super::talk::Talk;
+use crate::memory::Charge;
 use crate::model::{Endpoint, FailureKind, Reply, ReplyTo, Request};
 use crate::net::Stream;
 use crate::wire::{Outbox, encode_request};
+
+/// The bytes of written values that wait on one connection, even when memory is scarce.
+const SHARE: usize = 4 * 1024 * 1024;
 
 /// A connection of one worker, made and kept by a task of its own.
 pub(super) struct Connection {
     pub(super) node: Arc<Node>,
     endpoint: Endpoint,
+    /// The values of the writes in `state.line`.
+    charge: Charge,
     pub(super) state: RefCell<State>,
     /// How often bytes went out.
     pub(super) departures: Cell<u64>,
@@ -73,7 +79,7 @@ pub(super) enum End {
 
 impl Connection {
     /// Begins to connect, in a task of the running worker.
-    pub(super) fn open(node: Arc<Node>, endpoint: Endpoint) -> Rc<Self> {
+    pub(super) fn open(node: Arc<Node>, endpoint: Endpoint, charge: Charge) -> Rc<Self> {
         let state = State {
             phase: Phase::Connecting,
             outbox: Outbox::new(),
@@ -85,6 +91,7 @@ impl Connection {
         let connection = Rc::new(Self {
             node,
             endpoint,
+            charge,
             state: RefCell::new(state),
             departures: Cell::new(0),
             task: RefCell::new(Waker::noop().clone()),
@@ -99,6 +106,7 @@ impl Connection {
         let refusal = match state.phase {
             Phase::Down => Some(FailureKind::Unreachable),
             _ if state.line.len() >= self.node.settings.max_inflight => Some(FailureKind::Overloaded),
+            _ if !self.charge.add_fairly(request.weight(), SHARE) => Some(FailureKind::Memory),
             _ => None,
         };
         if let Some(kind) = refusal {
@@ -121,6 +129,12 @@ impl Connection {
     pub(super) fn close(&self) {
         self.state.borrow_mut().closing = true;
         self.task.borrow().wake_by_ref();
+    }
+
+    /// Lets go of a request that the node has answered, and hands over the answer.
+    pub(super) fn settle(&self, pending: Pending, reply: Reply) {
+        self.charge.free(pending.request.weight());
+        pending.answer(reply);
     }
 
     /// Has `cx` woken when there is something to write.
@@ -186,7 +200,7 @@ impl Connection {
         let waiting = self.state.borrow_mut().reset(Phase::Down);
         for pending in waiting {
             let failure = if pending.again { Reply::maybe_sent } else { Reply::never_sent };
-            pending.answer(failure(FailureKind::Unreachable));
+            self.settle(pending, failure(FailureKind::Unreachable));
         }
     }
 
@@ -207,7 +221,7 @@ impl Connection {
                 continue;
             }
             let failure = if unsent && !pending.again { Reply::never_sent } else { Reply::maybe_sent };
-            pending.answer(failure(end.kind()));
+            self.settle(pending, failure(end.kind()));
         }
     }
 }

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use super::connection::Connection;
 use super::embedded::{Now, Store};
 use super::node::{Node, Place};
+use crate::memory::{Charge, Memory};
 use crate::model::{ReplyTo, Request};
 
 /// The connections of a worker to a node, or the store itself. Belongs to the thread that made it.
@@ -26,11 +27,11 @@ impl Link {
     /// # Panics
     /// Outside a tokio runtime that runs local tasks.
     #[must_use]
-    pub fn open(node: Arc<Node>) -> Self {
+    pub fn open(node: Arc<Node>, memory: &Rc<Memory>) -> Self {
         let way = match &node.place {
             Place::Embedded(store) => Way::Store(store.clone()),
             Place::Remote(endpoint) => {
-                let open = || Connection::open(node.clone(), endpoint.clone());
+                let open = || Connection::open(node.clone(), endpoint.clone(), Charge::new(memory));
                 Way::Wire((0..node.settings.connections).map(|_| open()).collect())
             }
         };

@@ -120,7 +120,7 @@ impl<'a> Talk<'a> {
                 self.connection.node.reached();
             }
             if let Some(pending) = pending {
-                pending.answer(reply);
+                self.connection.settle(pending, reply);
             }
         }
         Ok(())

@@ -7,24 +7,28 @@ use std::task::{Context, Waker};
 
 use bytes::Bytes;
 
-use crate::model::{Receive, Reply, ReplyTo};
+use crate::memory::Charge;
+use crate::model::{FailureKind, Receive, Reply, ReplyTo};
 use crate::wire::{Outbox, Spelling, encode_reply};
 
 /// A client's queue: replies come in any order and leave in that of the requests.
-#[derive(Default)]
+///
+/// The values that wait in it are charged. A value that finds no room is dropped and its request fails; a client
+/// that holds more than its share finds none while memory is scarce.
 pub(super) struct Replies {
     queue: RefCell<Queue>,
+    charge: Charge,
+    share: usize,
     /// The session is to finish what it owes and close.
     closing: Cell<bool>,
 }
 
-#[derive(Default)]
 struct Queue {
     slots: VecDeque<Slot>,
     /// The tag of the first slot.
     first: u64,
-    /// Bytes of the values that wait in slots.
-    waiting: usize,
+    /// Values are about this large: what the open slots may come to.
+    usual: usize,
     task: Option<Waker>,
 }
 
@@ -35,9 +39,20 @@ enum Slot {
     Answered(Spelling, Reply),
     /// A line of ketch's own.
     Line(Bytes),
+    /// Lines of ketch's own that are made at their turn.
+    Later(Box<dyn FnOnce() -> String>),
 }
 
+/// How large a client's values are taken to be before it has had any.
+const UNKNOWN: usize = 16 * 1024;
+
 impl Replies {
+    /// An empty queue whose values may hold `share` bytes even when memory is scarce.
+    pub(super) fn new(charge: Charge, share: usize) -> Rc<Self> {
+        let queue = RefCell::new(Queue { slots: VecDeque::new(), first: 0, usual: UNKNOWN, task: None });
+        Rc::new(Self { queue, charge, share, closing: Cell::new(false) })
+    }
+
     /// A place behind all that was asked so far; the address of its reply.
     #[inline]
     pub(super) fn owe(self: &Rc<Self>, spelling: Spelling) -> ReplyTo {
@@ -52,6 +67,11 @@ impl Replies {
         self.queue.borrow_mut().slots.push_back(Slot::Line(lines.into()));
     }
 
+    /// An answer of ketch's own that is made when its turn comes, so that it tells of all before it.
+    pub(super) fn say_later(&self, lines: impl FnOnce() -> String + 'static) {
+        self.queue.borrow_mut().slots.push_back(Slot::Later(Box::new(lines)));
+    }
+
     /// Moves every reply whose turn it is to `out`.
     pub(super) fn collect(&self, out: &mut Outbox) {
         let mut queue = self.queue.borrow_mut();
@@ -59,10 +79,11 @@ impl Replies {
             queue.first += 1;
             match queue.slots.pop_front() {
                 Some(Slot::Answered(spelling, reply)) => {
-                    queue.waiting -= weight(&reply);
+                    self.charge.free(reply.weight());
                     encode_reply(&spelling, reply, out);
                 }
                 Some(Slot::Line(lines)) => out.put_bytes(lines),
+                Some(Slot::Later(lines)) => out.put(lines().as_bytes()),
                 None | Some(Slot::Open(_)) => {}
             }
         }
@@ -73,9 +94,15 @@ impl Replies {
         self.queue.borrow().slots.len()
     }
 
-    /// Bytes of the values that wait for their turn.
-    pub(super) fn waiting(&self) -> usize {
-        self.queue.borrow().waiting
+    /// Bytes of the values that wait for their turn, and about what the open requests will add.
+    pub(super) fn expected(&self) -> usize {
+        let queue = self.queue.borrow();
+        self.charge.held() + queue.slots.len() * queue.usual
+    }
+
+    /// Where else the client's bytes are charged.
+    pub(super) fn charge(&self) -> &Charge {
+        &self.charge
     }
 
     /// Has `cx` woken when the reply whose turn it is comes.
@@ -107,7 +134,12 @@ impl Receive for Replies {
         let queue = &mut *self.queue.borrow_mut();
         let place = usize::try_from(tag.wrapping_sub(queue.first)).unwrap_or(usize::MAX);
         let Some(slot) = queue.slots.get_mut(place) else { return };
-        queue.waiting += weight(&reply);
+        let weight = reply.weight();
+        queue.usual = (queue.usual - queue.usual / 8).max(weight);
+        let reply = match self.charge.add_fairly(weight, self.share) {
+            true => reply,
+            false => Reply::never_sent(FailureKind::Memory),
+        };
         *slot = match std::mem::replace(slot, Slot::Line(Bytes::new())) {
             Slot::Open(spelling) => Slot::Answered(spelling, reply),
             answered => answered,
@@ -118,20 +150,20 @@ impl Receive for Replies {
     }
 }
 
-/// The bytes of the values in a reply.
-fn weight(reply: &Reply) -> usize {
-    match reply {
-        Reply::Items(items) => items.iter().flatten().map(|item| item.value.len()).sum(),
-        Reply::Meta(meta) => meta.value.len(),
-        _ => 0,
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use bytes::Buf;
+    use smallvec::smallvec;
 
     use super::*;
+    use crate::memory::Memory;
+    use crate::model::{Item, Key};
+
+    fn replies(limit: usize) -> Rc<Replies> {
+        Replies::new(Charge::new(&Memory::new(limit, Arc::default())), limit)
+    }
 
     fn heard(replies: &Replies) -> String {
         let mut out = Outbox::new();
@@ -141,7 +173,7 @@ mod tests {
 
     #[test]
     fn replies_leave_in_the_order_of_the_requests() {
-        let replies = Rc::new(Replies::default());
+        let replies = replies(1000);
         let (first, second) = (replies.owe(Spelling::Line), replies.owe(Spelling::Line));
         replies.say("MN\r\n");
         second.answer(Reply::Deleted);
@@ -152,5 +184,23 @@ mod tests {
         replies.owe(Spelling::Silent).answer(Reply::Stored);
         replies.owe(Spelling::Line).answer(Reply::NotFound);
         assert_eq!(heard(&replies), "NOT_FOUND\r\n");
+    }
+
+    #[test]
+    fn a_value_that_finds_no_room_is_dropped_and_told() {
+        let replies = replies(10);
+        let key = Key::new(b"k").unwrap();
+        let read = |size: usize| {
+            let item = Item { flags: 0, cas: None, value: vec![b'v'; size].into() };
+            let reply_to = replies.owe(Spelling::Read { keys: key.clone().into(), cas: false });
+            reply_to.answer(Reply::Items(smallvec![Some(item)]));
+        };
+        read(8);
+        read(8);
+        assert_eq!(replies.charge().held(), 8);
+        let memory = FailureKind::Memory.message();
+        assert_eq!(heard(&replies), format!("VALUE k 0 8\r\nvvvvvvvv\r\nEND\r\nSERVER_ERROR {memory}\r\n"));
+        read(8);
+        assert_eq!(replies.charge().held(), 8);
     }
 }

@@ -120,27 +120,29 @@ impl Session {
 
     /// Whether the client has so much to come that it is not read from.
     fn is_full(&self) -> bool {
-        self.replies.owed() >= PIPELINE
-            || self.output.len() + self.replies.waiting() >= self.station.limits.client_buffer
+        let owed = self.replies.owed();
+        owed >= PIPELINE || owed > 0 && self.replies.expected() >= self.station.limits.client_buffer
     }
 
     /// Writes every reply whose turn it is; pending when the socket is full.
     fn write(&mut self, desk: &mut Desk, cx: &mut Context<'_>) -> io::Result<Poll<()>> {
-        let out = if self.output.is_empty() { &mut desk.output } else { &mut self.output };
-        self.replies.collect(out);
-        if out.is_empty() {
-            return Ok(Poll::Ready(()));
+        if !self.output.is_empty() {
+            let (count, result) = write_all(&mut self.stream, &mut self.output, cx);
+            self.station.cells.bytes_written.add(count as u64);
+            self.replies.charge().free(count);
+            if !matches!(result, Ok(Poll::Ready(()))) {
+                return result;
+            }
+            self.output.release();
         }
-        let (count, result) = write_all(&mut self.stream, out, cx);
+        self.replies.collect(&mut desk.output);
+        let (count, result) = write_all(&mut self.stream, &mut desk.output, cx);
         self.station.cells.bytes_written.add(count as u64);
         if !desk.output.is_empty() {
             std::mem::swap(&mut desk.output, &mut self.output);
+            self.replies.charge().keep(self.output.len());
         }
-        self.output.release();
-        match result {
-            Poll::Ready(result) => result.map(Poll::Ready),
-            Poll::Pending => Ok(Poll::Pending),
-        }
+        result
     }
 
     /// Reads once, and asks all that was read; pending when there is nothing to read.
@@ -214,7 +216,10 @@ impl Session {
             Command::Silence => {}
             Command::Version => self.replies.say(concat!("VERSION ", env!("CARGO_PKG_VERSION"), "\r\n")),
             Command::Verbosity => self.replies.say("OK\r\n"),
-            Command::Stats(argument) => self.replies.say(statistics(&argument, &self.station)),
+            Command::Stats(argument) => {
+                let station = self.station.clone();
+                self.replies.say_later(move || statistics(&argument, &station));
+            }
             Command::MetaNoop => self.replies.say("MN\r\n"),
             Command::Quit => self.hang_up(),
             Command::Close(closing) => self.dismiss(closing),
@@ -255,7 +260,7 @@ impl Idle {
 }
 
 /// Writes as much as the socket takes: how much that was, and whether it was all.
-fn write_all(stream: &mut Stream, out: &mut Outbox, cx: &mut Context<'_>) -> (usize, Poll<io::Result<()>>) {
+fn write_all(stream: &mut Stream, out: &mut Outbox, cx: &mut Context<'_>) -> (usize, io::Result<Poll<()>>) {
     let mut count = 0;
     while out.has_remaining() {
         let mut slices = [IoSlice::new(&[]); SLICES];
@@ -265,9 +270,9 @@ fn write_all(stream: &mut Stream, out: &mut Outbox, cx: &mut Context<'_>) -> (us
                 out.advance(written);
                 count += written;
             }
-            Poll::Ready(Err(error)) => return (count, Poll::Ready(Err(error))),
-            Poll::Pending => return (count, Poll::Pending),
+            Poll::Ready(Err(error)) => return (count, Err(error)),
+            Poll::Pending => return (count, Ok(Poll::Pending)),
         }
     }
-    (count, Poll::Ready(Ok(())))
+    (count, Ok(Poll::Ready(())))
 }

@@ -13,9 +13,10 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use super::replies::Replies;
 use super::session::{Desk, Session};
 use crate::config::Limits;
+use crate::memory::{Charge, Memory};
 use crate::metrics::{Hub, WorkerCells};
 use crate::net::Accepted;
-use crate::topology::{Topology, View};
+use crate::topology::{Place, Topology, View};
 use crate::wire::Closing;
 
 /// How many tasks run between two looks at the sockets: a turn takes in all that has arrived, so that what it
@@ -109,6 +110,7 @@ pub(super) struct Station {
     pub(super) hub: Hub,
     pub(super) cells: Arc<WorkerCells>,
     pub(super) desk: RefCell<Desk>,
+    memory: Rc<Memory>,
     view: RefCell<Rc<View>>,
     sessions: RefCell<Slab<Rc<Replies>>>,
     draining: Cell<bool>,
@@ -118,14 +120,16 @@ pub(super) struct Station {
 
 impl Station {
     fn open(index: usize, topology: Arc<Topology>, limits: Limits, hub: Hub) -> Rc<Self> {
-        let view = View::open(topology, &hub, index, None);
         let cells = hub.worker(index);
+        let memory = Memory::new(limits.memory / hub.workers(), cells.clone());
+        let view = View::open(topology, &Place { hub: &hub, worker: index, memory: &memory }, None);
         Rc::new(Self {
             index,
             limits,
             hub,
             cells,
             desk: RefCell::default(),
+            memory,
             view: RefCell::new(Rc::new(view)),
             sessions: RefCell::default(),
             draining: Cell::new(false),
@@ -164,7 +168,7 @@ impl Station {
                 return tracing::warn!(%error, "cannot serve a client");
             }
         };
-        let replies = Rc::<Replies>::default();
+        let replies = Replies::new(Charge::new(&self.memory), self.limits.client_buffer);
         let place = self.sessions.borrow_mut().insert(replies.clone());
         let station = self.clone();
         let session = Session::new(station.clone(), stream, replies);
@@ -177,7 +181,8 @@ impl Station {
 
     fn change(&self, topology: Arc<Topology>) {
         let earlier = self.view();
-        let view = View::open(topology, &self.hub, self.index, Some(&earlier));
+        let place = Place { hub: &self.hub, worker: self.index, memory: &self.memory };
+        let view = View::open(topology, &place, Some(&earlier));
         self.view.replace(Rc::new(view));
     }
 

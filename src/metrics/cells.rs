@@ -38,6 +38,12 @@ impl Gauge {
         self.0.fetch_sub(1, Relaxed);
     }
 
+    /// Sets the level. Only for a gauge that one thread writes.
+    #[inline]
+    pub fn set(&self, level: u64) {
+        self.0.store(level, Relaxed);
+    }
+
     /// The level now.
     #[must_use]
     pub fn value(&self) -> u64 {
@@ -91,6 +97,8 @@ pub struct WorkerCells {
     pub bytes_read: Counter,
     /// Bytes written to clients.
     pub bytes_written: Counter,
+    /// Bytes that its buffers hold for clients and nodes.
+    pub buffered: Gauge,
     /// Lines that were no command, or a bad one.
     pub protocol_errors: Counter,
 }

@@ -172,4 +172,14 @@ impl Reply {
     pub fn maybe_sent(kind: FailureKind) -> Self {
         Self::Failed(Failure { kind, sent: Sent::Maybe })
     }
+
+    /// The bytes of the values in it.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        match self {
+            Self::Items(items) => items.iter().flatten().map(|item| item.value.len()).sum(),
+            Self::Meta(meta) => meta.value.len(),
+            _ => 0,
+        }
+    }
 }

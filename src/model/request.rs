@@ -142,6 +142,16 @@ impl Request {
         }
     }
 
+    /// The bytes of the value that it carries.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        match self {
+            Self::Store(store) => store.value.len(),
+            Self::Meta(meta) => meta.value.len(),
+            _ => 0,
+        }
+    }
+
     /// Whether carrying it out twice is the same as once, whatever other clients do in between.
     ///
     /// Only plain reads are: a `set` sent twice may bury a write that came between the two.

@@ -3,7 +3,8 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use crate::model::{Items, Receive, Reply, ReplyTo};
+use crate::memory::Charge;
+use crate::model::{FailureKind, Items, Receive, Reply, ReplyTo};
 
 /// A multi-get whose parts are under way.
 ///
@@ -12,6 +13,8 @@ use crate::model::{Items, Receive, Reply, ReplyTo};
 pub struct Gather {
     /// By part: where each of its keys stands in the client's list.
     positions: Vec<Vec<u32>>,
+    /// The values that wait for the others.
+    charge: Charge,
     state: RefCell<State>,
 }
 
@@ -25,10 +28,10 @@ struct State {
 impl Gather {
     /// Waits for `positions.len()` parts that together have `keys` keys.
     #[must_use]
-    pub fn new(keys: usize, positions: Vec<Vec<u32>>, reply_to: ReplyTo) -> Rc<Self> {
+    pub fn new(keys: usize, positions: Vec<Vec<u32>>, charge: Charge, reply_to: ReplyTo) -> Rc<Self> {
         let items = std::iter::repeat_n(None, keys).collect();
         let state = State { items, missing: positions.len(), trouble: None, reply_to: Some(reply_to) };
-        Rc::new(Self { positions, state: RefCell::new(state) })
+        Rc::new(Self { positions, charge, state: RefCell::new(state) })
     }
 
     /// The return address of one part.
@@ -42,6 +45,9 @@ impl Receive for Gather {
     fn receive(&self, tag: u64, reply: Reply) {
         let mut state = self.state.borrow_mut();
         match reply {
+            Reply::Items(_) if !self.charge.add(reply.weight()) => {
+                state.trouble.get_or_insert(Reply::never_sent(FailureKind::Memory));
+            }
             Reply::Items(items) => {
                 let positions = usize::try_from(tag).ok().and_then(|part| self.positions.get(part));
                 for (position, item) in positions.into_iter().flatten().zip(items) {
@@ -56,6 +62,7 @@ impl Receive for Gather {
         if state.missing > 0 {
             return;
         }
+        self.charge.free(usize::MAX); // from here on the values are the receiver's
         let whole = match state.trouble.take() {
             Some(trouble) => trouble,
             None => Reply::Items(std::mem::take(&mut state.items)),

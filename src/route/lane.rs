@@ -9,7 +9,8 @@ use super::broadcast::Broadcast;
 use super::calls::{Call, Calls};
 use super::gather::Gather;
 use super::pool::Pool;
-use crate::backend::Link;
+use crate::backend::{Link, Node};
+use crate::memory::{Charge, Memory};
 use crate::metrics::{Command, PoolCells};
 use crate::model::{Expiry, Key, Keys, Read, ReplyTo, Request};
 
@@ -18,6 +19,7 @@ pub struct Lane {
     pool: Arc<Pool>,
     links: Vec<Rc<Link>>,
     calls: Rc<Calls>,
+    memory: Rc<Memory>,
 }
 
 /// The keys of a multi-get that one node owns, and where each stands in the client's list.
@@ -31,12 +33,12 @@ struct Part {
 impl Lane {
     /// Opens a link to every node, or takes over the one that `earlier` has to the same node.
     #[must_use]
-    pub fn open(pool: Arc<Pool>, cells: Arc<PoolCells>, earlier: Option<&Self>) -> Self {
+    pub fn open(pool: Arc<Pool>, cells: Arc<PoolCells>, memory: &Rc<Memory>, earlier: Option<&Self>) -> Self {
         let kept = |node| earlier?.links.iter().find(|link| Arc::ptr_eq(link.node(), node)).cloned();
-        let links = pool.nodes().iter().map(|node| kept(node).unwrap_or_else(|| Rc::new(Link::open(node.clone()))));
-        let links = links.collect();
+        let open = |node: &Arc<Node>| Rc::new(Link::open(node.clone(), memory));
+        let links = pool.nodes().iter().map(|node| kept(node).unwrap_or_else(|| open(node))).collect();
         let calls = Calls::new(cells, pool.policy());
-        Self { pool, links, calls }
+        Self { pool, links, calls, memory: memory.clone() }
     }
 
     /// The pool at the other end.
@@ -85,7 +87,7 @@ impl Lane {
             return self.send(part.node, part.hash, request, reply_to);
         }
         let positions = parts.iter_mut().map(|part| std::mem::take(&mut part.positions)).collect();
-        let gather = Gather::new(keys.len(), positions, reply_to);
+        let gather = Gather::new(keys.len(), positions, Charge::new(&self.memory), reply_to);
         for (index, mut part) in parts.into_iter().enumerate() {
             let keys = match part.keys.len() {
                 1 => Keys::One(part.keys.remove(0)),

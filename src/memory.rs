@@ -1,0 +1,123 @@
+//! What the buffers of a worker may hold together (promise 7, bounded).
+//!
+//! A leaf: it knows bytes, not what they are for. Whoever keeps bytes that a peer sent has a [`Charge`] and asks
+//! before it keeps more; when the charge is dropped, so is what it held.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::metrics::WorkerCells;
+
+/// One worker's share of `limits.memory`.
+pub struct Memory {
+    limit: usize,
+    used: Cell<usize>,
+    cells: Arc<WorkerCells>,
+}
+
+/// The bytes that one holder keeps.
+pub struct Charge {
+    memory: Rc<Memory>,
+    held: Cell<usize>,
+}
+
+impl Memory {
+    /// At most `limit` bytes.
+    #[must_use]
+    pub fn new(limit: usize, cells: Arc<WorkerCells>) -> Rc<Self> {
+        Rc::new(Self { limit, used: Cell::new(0), cells })
+    }
+
+    /// Whether half of it is in use: whoever has had a large share gets no more.
+    #[must_use]
+    pub fn is_scarce(&self) -> bool {
+        self.used.get() > self.limit / 2
+    }
+
+    fn set(&self, used: usize) {
+        self.used.set(used);
+        self.cells.buffered.set(used as u64);
+    }
+}
+
+impl Charge {
+    /// Holds nothing yet.
+    #[must_use]
+    pub fn new(memory: &Rc<Memory>) -> Self {
+        Self { memory: memory.clone(), held: Cell::new(0) }
+    }
+
+    /// How much it holds.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.held.get()
+    }
+
+    /// Holds `bytes` more, if there is room; whether there was.
+    #[inline]
+    #[must_use]
+    pub fn add(&self, bytes: usize) -> bool {
+        let used = self.memory.used.get() + bytes;
+        if bytes > 0 && used > self.memory.limit {
+            return false;
+        }
+        self.keep(bytes);
+        true
+    }
+
+    /// Holds `bytes` more in any case: what is here already and only changes hands.
+    #[inline]
+    pub fn keep(&self, bytes: usize) {
+        self.memory.set(self.memory.used.get() + bytes);
+        self.held.set(self.held.get() + bytes);
+    }
+
+    /// The same as [`Charge::add`] for one of many who share the memory: past `share` there is room only while memory is plenty.
+    #[inline]
+    #[must_use]
+    pub fn add_fairly(&self, bytes: usize, share: usize) -> bool {
+        let greedy = self.held.get() + bytes > share && self.memory.is_scarce();
+        (bytes == 0 || !greedy) && self.add(bytes)
+    }
+
+    /// Holds `bytes` fewer.
+    #[inline]
+    pub fn free(&self, bytes: usize) {
+        let bytes = bytes.min(self.held.get());
+        self.held.set(self.held.get() - bytes);
+        self.memory.set(self.memory.used.get() - bytes);
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        self.free(self.held.get());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_full_takes_no_more_until_something_is_dropped() {
+        let memory = Memory::new(100, Arc::default());
+        let (first, second) = (Charge::new(&memory), Charge::new(&memory));
+        assert!(first.add(60) && second.add(40));
+        assert!(!second.add(1) && second.add(0));
+        drop(first);
+        assert!(second.add(60) && !second.add(1));
+        second.free(1000);
+        assert_eq!(memory.cells.buffered.value(), 0);
+    }
+
+    #[test]
+    fn the_greedy_get_no_more_once_half_is_used() {
+        let memory = Memory::new(100, Arc::default());
+        let (greedy, modest) = (Charge::new(&memory), Charge::new(&memory));
+        assert!(greedy.add_fairly(51, 10));
+        assert!(!greedy.add_fairly(1, 10));
+        assert!(modest.add_fairly(10, 10));
+    }
+}
