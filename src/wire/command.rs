@@ -37,7 +37,8 @@ pub enum Command {
     Version,
     /// `verbosity`, well formed: the answer is `OK`.
     Verbosity,
-    /// `stats`, with what stands behind it, one space between two words.
+    /// `stats` and its first argument, empty when there is none; `detail on`, `detail off` and `detail dump` have two.
+    /// What is no argument of `stats` is for the caller to answer with `ERROR`.
     Stats(Bytes),
     /// `mn`: `MN`, once all before it is answered.
     MetaNoop,
@@ -180,14 +181,14 @@ impl CommandDecoder {
             match &mut self.state {
                 State::Start => {
                     if *buffer.first()? == BINARY {
-                        return Some(self.close(Closing::Binary));
+                        return Some(self.close(Closing::Binary, buffer));
                     }
                     self.state = State::Line { scanned: 0 };
                 }
                 State::Line { scanned } => {
                     let Some(end) = memchr::memchr(b'\n', buffer.get(*scanned..)?).map(|at| at + *scanned) else {
                         *scanned = buffer.len();
-                        return long_line(buffer).map(|closing| self.close(closing));
+                        return long_line(buffer).map(|closing| self.close(closing, buffer));
                     };
                     *scanned = 0;
                     if let Some(command) = self.line(buffer, end) {
@@ -237,7 +238,7 @@ impl CommandDecoder {
         let parsed = parse(line, self.value_size);
         buffer.advance(end + 1);
         match parsed {
-            Parsed::Command(Command::Close(closing)) => Some(self.close(closing)),
+            Parsed::Command(Command::Close(closing)) => Some(self.close(closing, buffer)),
             Parsed::Command(command) => Some(command),
             Parsed::Awaits(awaited) if buffer.len() >= awaited.len + 2 => Some(awaited.complete(buffer)),
             Parsed::Awaits(awaited) => {
@@ -252,7 +253,8 @@ impl CommandDecoder {
         }
     }
 
-    fn close(&mut self, closing: Closing) -> Command {
+    fn close(&mut self, closing: Closing, buffer: &mut BytesMut) -> Command {
+        buffer.clear();
         self.state = State::Closed;
         Command::Close(closing)
     }
@@ -273,7 +275,7 @@ fn long_line(line: &[u8]) -> Option<Closing> {
     if line.len() <= MAX_LINE {
         return None;
     }
-    let spaces = line.iter().take_while(|byte| **byte == b' ').count();
+    let spaces = line.iter().take(101).take_while(|byte| **byte == b' ').count();
     let name = &line[spaces..];
     if spaces > 100 || !(name.starts_with(b"get ") || name.starts_with(b"gets ")) {
         return Some(Closing::LongLine);

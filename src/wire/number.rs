@@ -3,16 +3,15 @@
 //! White space before a number, a sign, and anything behind white space after it are taken. A number too large
 //! for 64 bits is refused; one too large for 32 is cut down to its low 32 bits.
 
-/// memcached's `safe_strtoull`.
+/// memcached's `safe_strtoull`: a minus counts as 2⁶⁴ less the rest, and is refused where that shows.
 #[inline]
 pub fn unsigned64(text: &[u8]) -> Option<u64> {
     let digits = Digits::read(text)?;
-    if !digits.negative {
-        return Some(digits.magnitude);
+    let number = if digits.negative { digits.magnitude.wrapping_neg() } else { digits.magnitude };
+    if number >> 63 == 1 && text.contains(&b'-') {
+        return None;
     }
-    // `strtoull` turns -1 into 2^64 - 1; memcached lets what does not look negative pass.
-    let wrapped = digits.magnitude.wrapping_neg();
-    (wrapped >> 63 == 0).then_some(wrapped)
+    Some(number)
 }
 
 /// memcached's `safe_strtoul`: 64 bits are read, the low 32 kept.
@@ -39,6 +38,12 @@ pub fn signed32(text: &[u8]) -> Option<i32> {
 pub fn plain(text: &[u8]) -> Option<u64> {
     let digits = Digits::read(text)?;
     (!digits.negative && text.first()?.is_ascii_digit() && text.last()?.is_ascii_digit()).then_some(digits.magnitude)
+}
+
+/// A value's length: memcached has to be able to add the line end to it in 31 bits.
+#[inline]
+pub fn length(number: i32) -> Option<usize> {
+    usize::try_from(number).ok().filter(|_| number <= i32::MAX - 2)
 }
 
 struct Digits {
@@ -70,10 +75,4 @@ impl Digits {
 /// C's `isspace`.
 fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t'..=b'\r')
-}
-
-/// A value's length: memcached has to be able to add the line end to it in 31 bits.
-#[inline]
-pub fn length(number: i32) -> Option<usize> {
-    usize::try_from(number).ok().filter(|_| number <= i32::MAX - 2)
 }

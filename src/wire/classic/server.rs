@@ -1,12 +1,15 @@
 //! Commands that are about the server, not an item.
 
-use bytes::BytesMut;
+use bytes::Bytes;
 
 use super::{BAD_EXPTIME, BAD_FORMAT, ERROR, is_silent, refuse};
 use crate::model::{Expiry, Request};
 use crate::wire::command::{Closing, Command, Spelling};
 use crate::wire::number;
 use crate::wire::word::{Arguments, MOST_WORDS, Words};
+
+/// memcached's slab classes are numbered below this.
+const SLAB_CLASSES: u32 = 64;
 
 /// The command `name`, or the answer to one that memcached or ketch does not have.
 pub fn parse(name: &[u8], words: Words<'_>) -> Command {
@@ -17,8 +20,9 @@ pub fn parse(name: &[u8], words: Words<'_>) -> Command {
         b"stats" => stats(words),
         b"quit" => Command::Quit,
         b"shutdown" => Command::Refuse(b"ERROR: shutdown not enabled"),
+        // These would watch or change one server of many.
+        b"cache_memlimit" | b"extstore" | b"lru" | b"lru_crawler" | b"slabs" | b"watch" => Command::Refuse(ERROR),
         _ if is_http(name, words) => Command::Close(Closing::Http),
-        // `cache_memlimit`, `lru`, `slabs`, `watch` and their like would change or watch one server of many.
         _ => Command::Refuse(ERROR),
     }
 }
@@ -53,16 +57,25 @@ fn verbosity(words: Words<'_>) -> Command {
     }
 }
 
-/// `stats [what]…`.
-fn stats(words: Words<'_>) -> Command {
-    let mut argument = BytesMut::new();
-    for word in words.take(MOST_WORDS - 1) {
-        if !argument.is_empty() {
-            argument.extend_from_slice(b" ");
-        }
-        argument.extend_from_slice(word);
+/// `stats [what]`: words that count for nothing are dropped, and so are errors told that need no figures.
+fn stats(mut words: Words<'_>) -> Command {
+    let rest = words.clone();
+    let what = words.next().unwrap_or_default();
+    match (what, words.next(), words.next()) {
+        (b"detail", Some(b"on" | b"off" | b"dump"), _) => Command::Stats(join(rest.take(2))),
+        (b"detail", _, _) => Command::Refuse(b"CLIENT_ERROR usage: stats detail on|off|dump"),
+        (b"cachedump", Some(class), Some(limit)) => match (number::unsigned32(class), number::unsigned32(limit)) {
+            (Some(0..SLAB_CLASSES), Some(_)) => Command::Stats(join(rest.take(1))),
+            (Some(_), Some(_)) => Command::Refuse(b"CLIENT_ERROR Illegal slab id"),
+            _ => Command::Refuse(BAD_FORMAT),
+        },
+        (b"cachedump", _, _) => Command::Refuse(b"CLIENT_ERROR bad command line"),
+        _ => Command::Stats(join(rest.take(1))),
     }
-    Command::Stats(argument.freeze())
+}
+
+fn join<'a>(words: impl Iterator<Item = &'a [u8]>) -> Bytes {
+    Bytes::from(words.collect::<Vec<_>>().join(&b' '))
 }
 
 /// memcached hangs up on a browser, unless it takes the first letter for one of its own commands.

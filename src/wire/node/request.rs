@@ -2,9 +2,17 @@
 
 use crate::model::{Expiry, Key, Meta, MetaVerb, Read, Request, Store, StoreMode};
 use crate::wire::Outbox;
+use crate::wire::meta::encode_base64;
 
 /// Writes `request`. A reply is always wanted: `noreply` and `q` never reach a node.
+///
+/// A key with a space, a line feed or a zero byte may stand in a [`Request::Meta`], by its token, and in a
+/// [`Request::Delete`]; in no other request, since the node would read more than one word.
 pub fn encode_request(request: &Request, out: &mut Outbox) {
+    debug_assert!(
+        matches!(request, Request::Meta(_) | Request::Delete(_)) || request.keys().iter().all(is_line_safe),
+        "a key that is not one word: {request:?}"
+    );
     match request {
         Request::Read(read) => encode_read(read, out),
         Request::Store(store) => encode_store(store, out),
@@ -35,20 +43,43 @@ pub fn encode_request(request: &Request, out: &mut Outbox) {
 
 #[inline]
 fn encode_read(read: &Read, out: &mut Outbox) {
-    match (read.touch, read.cas) {
-        (None, false) => out.put(b"get"),
-        (None, true) => out.put(b"gets"),
-        (Some(_), false) => out.put(b"gat"),
-        (Some(_), true) => out.put(b"gats"),
-    }
-    if let Some(expiry) = read.touch {
+    let keys = read.keys.as_slice();
+    let Some(expiry) = read.touch else {
+        out.put(if read.cas { b"gets" } else { b"get" });
+        return put_keys(keys, out);
+    };
+    let mut start = 0;
+    while start < keys.len() {
+        out.put(if read.cas { b"gats" } else { b"gat" });
         put_expiry(expiry, out);
+        let end = touch_line_end(keys, start);
+        put_keys(&keys[start..end], out);
+        start = end;
     }
-    for key in read.keys.as_slice() {
+}
+
+#[inline]
+fn put_keys(keys: &[Key], out: &mut Outbox) {
+    for key in keys {
         out.put(b" ");
         out.put(key.as_bytes());
     }
     out.put(b"\r\n");
+}
+
+/// Where the `gat` line ends that starts with key `start`.
+///
+/// memcached closes the connection on an unfinished line over 2,048 bytes that is no `get`, so that a `gat` of many
+/// keys goes out as several, each with an `END` of its own.
+pub fn touch_line_end(keys: &[Key], start: usize) -> usize {
+    /// What is left of 2,048 bytes for keys, behind `gats -2147483648`.
+    const ROOM: usize = 2000;
+    let mut taken = 0;
+    let fits = |key: &&Key| {
+        taken += 1 + key.as_bytes().len();
+        taken <= ROOM
+    };
+    start + keys[start..].iter().take_while(fits).count()
 }
 
 #[inline]
@@ -74,10 +105,22 @@ fn encode_store(store: &Store, out: &mut Outbox) {
     put_value(store.value.clone(), out);
 }
 
+/// Keys that do not fit a line come from `b`, and are deleted by that name.
 fn encode_delete(key: &Key, out: &mut Outbox) {
-    out.put(b"delete ");
-    out.put(key.as_bytes());
+    if is_line_safe(key) {
+        out.put(b"delete ");
+        out.put(key.as_bytes());
+    } else {
+        out.put(b"md ");
+        out.put(encode_base64(key.as_bytes()).as_bytes());
+        out.put(b" b");
+    }
     out.put(b"\r\n");
+}
+
+/// Whether memcached reads the key as one word. More keys are than [`Key::is_text`] has it: it takes tabs.
+fn is_line_safe(key: &Key) -> bool {
+    memchr::memchr3(b' ', b'\n', 0, key.as_bytes()).is_none()
 }
 
 fn encode_meta(meta: &Meta, out: &mut Outbox) {
