@@ -69,9 +69,10 @@ pub enum Spelling {
         /// `q`
         quiet: bool,
     },
-    /// The value was over the limit. What is asked is only to forget the old item, as memcached does, lest it
-    /// outlive the newer one; whatever is replied, the client reads `SERVER_ERROR object too large for cache`.
-    TooLarge,
+    /// memcached refuses the command, but not before it has done something: forgotten the old item when the new one
+    /// is too large, or touched the keys before one that is too long. That is what is asked; whatever is replied,
+    /// the client reads this line (without its line end).
+    Says(&'static [u8]),
 }
 
 /// Why memcached would close the connection.
@@ -282,6 +283,9 @@ fn long_line(line: &[u8]) -> Option<Closing> {
     }
     (line.len() > MAX_READ_LINE).then_some(Closing::LongRead)
 }
+
+/// What memcached says to such an item.
+pub(super) const TOO_LARGE: &[u8] = b"SERVER_ERROR object too large for cache";
 
 /// Whether memcached could not hold such an item: 48 bytes of header, 8 of cas token, the key with a closing
 /// zero, 4 of flags where they are not 0, and the value with its line end, against `-I`.

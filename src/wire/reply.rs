@@ -7,7 +7,10 @@ use crate::model::{Item, Items, Keys, MetaReply, MetaStatus, MetaVerb, Reply};
 pub fn encode_reply(spelling: &Spelling, reply: Reply, out: &mut Outbox) {
     match (spelling, reply) {
         (Spelling::Silent, _) => {}
-        (Spelling::TooLarge, _) => out.put(b"SERVER_ERROR object too large for cache\r\n"),
+        (Spelling::Says(line), _) => {
+            out.put(line);
+            out.put(b"\r\n");
+        }
         (Spelling::Read { keys, cas }, Reply::Items(items)) => encode_items(keys, *cas, items, out),
         (Spelling::Meta { verb, quiet }, Reply::Meta(reply)) => encode_meta(*verb, *quiet, reply, out),
         (_, reply) => encode_line(reply, out),

@@ -9,50 +9,68 @@ use crate::wire::word::Words;
 /// Room for so many keys is taken at once; more take it as they come.
 const FIRST_ROOM: usize = 64;
 
-/// `get` and `gets`.
+/// `get` and `gets`. One key too long among the others, and memcached answers that instead of what it found.
 #[inline]
 pub fn get(words: Words<'_>, cas: bool) -> Command {
-    match keys(words) {
-        Ok(Some(keys)) => read(keys, cas, None),
-        Ok(None) => Command::Refuse(ERROR),
-        Err(command) => command,
+    match Named::read(words) {
+        Named { is_whole: false, .. } => Command::Refuse(BAD_FORMAT),
+        Named { keys: Some(keys), .. } => {
+            let spelling = Spelling::Read { keys: keys.clone(), cas };
+            Command::Ask { request: Request::Read(Read { keys, cas, touch: None }), spelling }
+        }
+        Named { keys: None, .. } => Command::Refuse(ERROR),
     }
 }
 
-/// `gat` and `gats`.
+/// `gat` and `gats`. The keys before one that is too long are touched all the same.
 pub fn get_and_touch(mut words: Words<'_>, cas: bool) -> Command {
     let Some(expiry) = words.next() else { return Command::Refuse(ERROR) };
     let Some(expiry) = number::signed32(expiry) else { return Command::Refuse(BAD_EXPTIME) };
-    match keys(words) {
-        Ok(Some(keys)) => read(keys, cas, Some(Expiry(expiry))),
+    let Named { keys, is_whole } = Named::read(words);
+    let Some(keys) = keys else {
         // memcached finds nothing among no keys.
-        Ok(None) => Command::Refuse(b"END"),
-        Err(command) => command,
+        return Command::Refuse(if is_whole { b"END" } else { BAD_FORMAT });
+    };
+    let spelling = match is_whole {
+        true => Spelling::Read { keys: keys.clone(), cas },
+        false => Spelling::Says(BAD_FORMAT),
+    };
+    Command::Ask { request: Request::Read(Read { keys, cas, touch: Some(Expiry(expiry)) }), spelling }
+}
+
+/// The keys that a line names.
+struct Named {
+    keys: Option<Keys>,
+    /// Whether these are all; otherwise the next one is too long.
+    is_whole: bool,
+}
+
+impl Named {
+    #[inline]
+    fn read(mut words: Words<'_>) -> Self {
+        let Some(first) = words.next() else { return Self { keys: None, is_whole: true } };
+        let Ok(first) = Key::new(first) else { return Self { keys: None, is_whole: false } };
+        let Some(second) = words.next() else { return Self { keys: Some(Keys::One(first)), is_whole: true } };
+        Self::read_many(first, second, words)
+    }
+
+    fn read_many(first: Key, second: &[u8], words: Words<'_>) -> Self {
+        let mut keys = Vec::with_capacity(FIRST_ROOM);
+        keys.push(first);
+        for word in std::iter::once(second).chain(words) {
+            let Ok(key) = Key::new(word) else { return Self { keys: Some(several(keys)), is_whole: false } };
+            keys.push(key);
+        }
+        Self { keys: Some(several(keys)), is_whole: true }
     }
 }
 
-#[inline]
-fn read(keys: Keys, cas: bool, touch: Option<Expiry>) -> Command {
-    let spelling = Spelling::Read { keys: keys.clone(), cas };
-    Command::Ask { request: Request::Read(Read { keys, cas, touch }), spelling }
-}
-
-/// The keys of a line. One too long among them, and memcached answers that instead of anything it found.
-#[inline]
-fn keys(mut words: Words<'_>) -> Result<Option<Keys>, Command> {
-    let Some(first) = words.next() else { return Ok(None) };
-    let first = key(first)?;
-    let Some(second) = words.next() else { return Ok(Some(Keys::One(first))) };
-    let mut keys = Vec::with_capacity(FIRST_ROOM);
-    keys.push(first);
-    keys.push(key(second)?);
-    for word in words {
-        keys.push(key(word)?);
+fn several(mut keys: Vec<Key>) -> Keys {
+    match (keys.len(), keys.pop()) {
+        (1, Some(key)) => Keys::One(key),
+        (_, last) => {
+            keys.extend(last);
+            Keys::Many(keys.into())
+        }
     }
-    Ok(Some(Keys::Many(keys.into())))
-}
-
-#[inline]
-fn key(word: &[u8]) -> Result<Key, Command> {
-    Key::new(word).map_err(|_| Command::Refuse(BAD_FORMAT))
 }

@@ -2,7 +2,7 @@
 
 use super::{BAD_FORMAT, ERROR, is_silent, refuse};
 use crate::model::{Expiry, Key, Request, StoreMode};
-use crate::wire::command::{Awaited, Command, Head, Parsed, Spelling, too_large};
+use crate::wire::command::{Awaited, Command, Head, Parsed, Spelling, TOO_LARGE, too_large};
 use crate::wire::number;
 use crate::wire::word::{Arguments, Words};
 
@@ -35,9 +35,9 @@ fn head(mode: StoreMode, arguments: &[&[u8]], value_size: usize) -> Parsed {
     let command = match mode {
         StoreMode::Set => Command::Ask {
             request: Request::Delete(key),
-            spelling: if silent { Spelling::Silent } else { Spelling::TooLarge },
+            spelling: if silent { Spelling::Silent } else { Spelling::Says(TOO_LARGE) },
         },
-        _ => refuse(b"SERVER_ERROR object too large for cache", silent),
+        _ => refuse(TOO_LARGE, silent),
     };
     Parsed::Swallows(command, len + 2)
 }

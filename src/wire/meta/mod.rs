@@ -9,7 +9,7 @@ mod flags;
 use bytes::Bytes;
 
 use self::flags::Flags;
-use super::command::{Awaited, Command, Head, Parsed, Spelling, too_large};
+use super::command::{Awaited, Command, Head, Parsed, Spelling, TOO_LARGE, too_large};
 use super::number;
 use super::word::{Arguments, Words};
 use crate::model::{Key, MAX_KEY, Meta, MetaVerb, Request};
@@ -82,7 +82,7 @@ fn set(words: Words<'_>, value_size: usize) -> Parsed {
     match head {
         Err(line) => swallow(Command::Refuse(line)),
         Ok((meta, _, client_flags)) if too_large(&meta.key, client_flags, len, value_size) => {
-            swallow(Command::Ask { request: Request::Delete(meta.key), spelling: Spelling::TooLarge })
+            swallow(Command::Ask { request: Request::Delete(meta.key), spelling: Spelling::Says(TOO_LARGE) })
         }
         Ok((meta, quiet, _)) => Parsed::Awaits(Awaited { head: Head::Meta { meta: Box::new(meta), quiet }, len }),
     }
