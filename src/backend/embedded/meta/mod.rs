@@ -1,0 +1,35 @@
+//! The meta commands.
+//!
+//! Each looks at its flags twice, as memcached does: once to know what to do ([`flags`]), and once in the
+//! order in which they were typed, to answer and to change the item's life. `mg k t T30` answers the old life and
+//! `mg k T30 t` the new.
+
+mod arithmetic;
+mod debug;
+mod delete;
+mod flags;
+mod get;
+mod line;
+mod set;
+
+use super::clock::Moment;
+use super::{Store, refused};
+use crate::model::{Meta, MetaVerb, Reply};
+use flags::Flags;
+
+impl Store {
+    pub(super) fn meta(&self, meta: &Meta, when: Moment) -> Reply {
+        let flags = match Flags::read(meta, when) {
+            Ok(flags) => flags,
+            Err(line) => return refused(line),
+        };
+        let done = match meta.verb {
+            MetaVerb::Get => Ok(self.meta_get(meta, &flags, when)),
+            MetaVerb::Set => self.meta_set(meta, &flags, when),
+            MetaVerb::Delete => Ok(self.meta_delete(meta, &flags, when)),
+            MetaVerb::Arithmetic => self.meta_arithmetic(meta, &flags, when),
+            MetaVerb::Debug => Ok(self.meta_debug(meta, when)),
+        };
+        done.map_or_else(refused, Reply::Meta)
+    }
+}

@@ -1,0 +1,3 @@
+//! Behind the route: what answers a request.
+
+pub mod embedded;
