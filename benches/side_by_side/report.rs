@@ -1,0 +1,182 @@
+//! What is printed and written at the end.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use crate::calls::Calls;
+use crate::cores::Cores;
+use crate::figures::Spread;
+use crate::machine::Machine;
+use crate::options::Options;
+use crate::rows::Row;
+use crate::subject::Kind;
+
+/// Every figure of a run.
+#[derive(Serialize)]
+pub struct Report {
+    machine: Machine,
+    conditions: String,
+    rows: Vec<RowReport>,
+    not_measured: Vec<String>,
+}
+
+/// The figures of one row.
+#[derive(Serialize)]
+pub struct RowReport {
+    name: &'static str,
+    title: &'static str,
+    target: Option<f64>,
+    subjects: Vec<Figures>,
+}
+
+#[derive(Serialize)]
+struct Figures {
+    kind: Kind,
+    turns: BTreeMap<usize, Turn>,
+    calls: Option<Calls>,
+}
+
+/// One program's turn in one round, for each operation.
+#[derive(Clone, Copy, Serialize)]
+pub struct Turn {
+    /// Processor time of the program.
+    pub microseconds: f64,
+    /// How often the program went to sleep.
+    pub sleeps: f64,
+    /// Operations in a second on the clock.
+    pub rate: f64,
+    pub operations: u64,
+}
+
+impl Report {
+    /// # Errors
+    ///
+    /// When the machine lacks the cores that `options` want.
+    pub fn new(options: &Options) -> anyhow::Result<Self> {
+        let cores = Cores::new(options)?;
+        let conditions = format!(
+            "{} rounds of {:?}; program under test on core {}, servers and load on core {}; ketch with {} worker(s)",
+            options.rounds,
+            options.interval(),
+            cores.subject,
+            cores.others,
+            options.workers
+        );
+        Ok(Self { machine: Machine::here(), conditions, rows: Vec::new(), not_measured: Vec::new() })
+    }
+
+    pub fn add(&mut self, row: RowReport) {
+        self.rows.push(row);
+    }
+
+    /// Notes what has no figure, and why.
+    pub fn not_measured(&mut self, what: String) {
+        self.not_measured.push(what);
+    }
+
+    /// # Errors
+    ///
+    /// None that is known; the writer of JSON may have some.
+    pub fn json(&self) -> anyhow::Result<String> {
+        Ok(serde_json::to_string_pretty(self)? + "\n")
+    }
+
+    /// Tables in Markdown.
+    pub fn text(&self) -> String {
+        let mut text = format!("\n{}{}\n\n", self.machine.text(), self.conditions);
+        text += "Processor time for each operation, µs: median (least–greatest)\n\n";
+        text +=
+            "| load | twemproxy | a bare server | ketch | ketch / twemproxy | target |\n|---|---|---|---|---|---|\n";
+        self.rows.iter().for_each(|row| text += &row.cost_line());
+        text += "\nWake-ups and system calls for each operation\n\n| load | program | wake-ups | calls | of these |\n|---|---|---|---|---|\n";
+        self.rows.iter().for_each(|row| text += &row.call_lines());
+        if !self.not_measured.is_empty() {
+            text += "\nNot measured\n\n";
+            self.not_measured.iter().for_each(|what| text += &format!("- {what}\n"));
+        }
+        text
+    }
+}
+
+impl RowReport {
+    pub fn new(row: &Row) -> Self {
+        Self { name: row.name, title: row.title, target: row.target, subjects: Vec::new() }
+    }
+
+    /// Adds what `kind` did in its turn of `round`.
+    pub fn turn(&mut self, round: usize, kind: Kind, turn: Turn) {
+        self.figures(kind).turns.insert(round, turn);
+    }
+
+    pub fn calls(&mut self, kind: Kind, calls: Calls) {
+        self.figures(kind).calls = Some(calls);
+    }
+
+    fn figures(&mut self, kind: Kind) -> &mut Figures {
+        let index = self.subjects.iter().position(|figures| figures.kind == kind).unwrap_or_else(|| {
+            self.subjects.push(Figures { kind, turns: BTreeMap::new(), calls: None });
+            self.subjects.len() - 1
+        });
+        &mut self.subjects[index]
+    }
+
+    fn find(&self, kind: Kind) -> Option<&Figures> {
+        self.subjects.iter().find(|figures| figures.kind == kind)
+    }
+
+    /// ketch over twemproxy, round by round.
+    fn ratio(&self) -> Option<Spread> {
+        let (ketch, twemproxy) = (self.find(Kind::Ketch)?, self.find(Kind::Twemproxy)?);
+        Spread::of(
+            ketch
+                .turns
+                .iter()
+                .filter_map(|(round, turn)| Some(turn.microseconds / twemproxy.turns.get(round)?.microseconds)),
+        )
+    }
+
+    fn cost_line(&self) -> String {
+        let cost = |kind| {
+            let spread =
+                self.find(kind).and_then(|figures| Spread::of(figures.turns.values().map(|turn| turn.microseconds)));
+            spread.map_or("–".to_owned(), shown)
+        };
+        let ratio = self.ratio();
+        let verdict = match (self.target, ratio) {
+            (Some(target), Some(ratio)) if ratio.greatest <= target => format!("≤ {target}: reached"),
+            (Some(target), Some(ratio)) if ratio.median <= target => format!("≤ {target}: reached by the median"),
+            (Some(target), Some(_)) => format!("≤ {target}: **missed**"),
+            (Some(target), None) => format!("≤ {target}"),
+            (None, _) => String::new(),
+        };
+        format!(
+            "| {} | {} | {} | {} | {} | {verdict} |\n",
+            self.title,
+            cost(Kind::Twemproxy),
+            cost(Kind::Bare),
+            cost(Kind::Ketch),
+            ratio.map_or("–".to_owned(), shown)
+        )
+    }
+
+    fn call_lines(&self) -> String {
+        let mut text = String::new();
+        for figures in &self.subjects {
+            let sleeps = Spread::of(figures.turns.values().map(|turn| turn.sleeps)).map_or(0.0, |spread| spread.median);
+            let _ = write!(text, "| {} | {} | {sleeps:.3} | ", self.title, figures.kind.name());
+            let Some(calls) = &figures.calls else {
+                text += "– | |\n";
+                continue;
+            };
+            let each: Vec<String> = calls.each.iter().map(|(name, rate)| format!("{name} {rate:.3}")).collect();
+            let _ = writeln!(text, "{:.3} | {} ({}) |", calls.total(), each.join(", "), calls.tool);
+        }
+        text
+    }
+}
+
+fn shown(spread: Spread) -> String {
+    format!("{:.2} ({:.2}–{:.2})", spread.median, spread.least, spread.greatest)
+}
