@@ -1,17 +1,22 @@
 //! System calls for each operation, counted by a tracer while a load runs.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use serde::Serialize;
 
 use crate::process::program;
 
 /// How long a tracer has to attach before the load starts, and to hear of the last calls.
-const SETTLE: Duration = Duration::from_millis(700);
+const SETTLE: Duration = Duration::from_millis(500);
+/// Counts to make before giving up on two in a row that agree.
+const ATTEMPTS: usize = 4;
+/// By how much of the greater they may differ. perf has been seen to leave out a whole thread.
+const TOLERANCE: f64 = 0.2;
 /// Calls rarer than this for each operation are idle threads and timers.
 const RARE: f64 = 0.0005;
 
@@ -32,10 +37,25 @@ impl Calls {
 ///
 /// The tracer is there before the load starts and after it has ended, so that each call has its operation.
 ///
+/// Done twice at least, until two counts in a row agree.
+///
 /// # Errors
 ///
-/// When neither perf nor strace may trace, or the load fails.
+/// When neither perf nor strace may trace, the load fails, or the counts do not agree.
 pub fn count(pid: u32, folder: &Path, load: &mut dyn FnMut() -> anyhow::Result<u64>) -> anyhow::Result<Calls> {
+    let mut earlier = count_once(pid, folder, load)?;
+    for _ in 1..ATTEMPTS {
+        let calls = count_once(pid, folder, load)?;
+        let (one, other) = (earlier.total(), calls.total());
+        if (one - other).abs() <= TOLERANCE * one.max(other) {
+            return Ok(calls);
+        }
+        earlier = calls;
+    }
+    bail!("no two counts in a row agree")
+}
+
+fn count_once(pid: u32, folder: &Path, load: &mut dyn FnMut() -> anyhow::Result<u64>) -> anyhow::Result<Calls> {
     match with_perf(pid, folder, load) {
         Ok(calls) => Ok(calls),
         Err(perf) => with_strace(pid, folder, load).with_context(|| format!("perf: {perf:#}; and by strace")),
@@ -47,7 +67,7 @@ fn with_perf(pid: u32, folder: &Path, load: &mut dyn FnMut() -> anyhow::Result<u
     let mut command = Command::new(program("perf", "linux-perf")?);
     command.args(["trace", "-s", "-m", "4096", "-p", &pid.to_string(), "-o"]).arg(&output);
     let (text, operations) = traced(command, output, load)?;
-    ensure!(!text.contains("LOST"), "perf lost events");
+    ensure!(!text.contains("LOST"), "it lost events");
     // "sendmsg  43909  0  160.265 …" under the name of each thread
     calls("perf trace", operations, text.lines().filter_map(|line| pair(line, 0, 1)))
 }
@@ -68,7 +88,8 @@ fn traced(
     output: PathBuf,
     load: &mut dyn FnMut() -> anyhow::Result<u64>,
 ) -> anyhow::Result<(String, u64)> {
-    let mut tracer = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+    let said = output.with_extension("said");
+    let mut tracer = command.stdout(Stdio::null()).stderr(File::create(&said)?).spawn()?;
     std::thread::sleep(SETTLE);
     let early = tracer.try_wait()?;
     let operations = if early.is_none() { load() } else { Ok(0) };
@@ -76,6 +97,7 @@ fn traced(
     Command::new("kill").args(["-INT", &tracer.id().to_string()]).stderr(Stdio::null()).status()?;
     tracer.wait()?;
     ensure!(early.is_none(), "it may not trace here");
+    ensure!(!std::fs::read_to_string(&said)?.contains("LOST"), "it lost events");
     Ok((std::fs::read_to_string(&output).context("it wrote nothing")?, operations?))
 }
 

@@ -46,6 +46,8 @@ mod calls;
 mod connection;
 mod cores;
 mod figures;
+mod footprint;
+mod latency;
 mod load;
 mod machine;
 mod options;

@@ -8,10 +8,25 @@ use serde::Serialize;
 use crate::calls::Calls;
 use crate::cores::Cores;
 use crate::figures::Spread;
+use crate::footprint::{self, Footprint};
+use crate::latency::{self, Latency};
 use crate::machine::Machine;
 use crate::options::Options;
 use crate::rows::Row;
 use crate::subject::Kind;
+
+const COST_HEAD: &str = "\
+Processor time for each operation, µs: median (least–greatest)
+
+| load | twemproxy | a bare server | ketch | ketch / twemproxy | target |
+|---|---|---|---|---|---|
+";
+const CALLS_HEAD: &str = "
+Wake-ups and system calls for each operation
+
+| load | program | wake-ups | calls | of these |
+|---|---|---|---|---|
+";
 
 /// Every figure of a run.
 #[derive(Serialize)]
@@ -19,6 +34,8 @@ pub struct Report {
     machine: Machine,
     conditions: String,
     rows: Vec<RowReport>,
+    footprints: Vec<Footprint>,
+    latencies: Vec<Latency>,
     not_measured: Vec<String>,
 }
 
@@ -64,16 +81,33 @@ impl Report {
             cores.others,
             options.workers
         );
-        Ok(Self { machine: Machine::here(), conditions, rows: Vec::new(), not_measured: Vec::new() })
+        Ok(Self {
+            machine: Machine::here(),
+            conditions,
+            rows: Vec::new(),
+            footprints: Vec::new(),
+            latencies: Vec::new(),
+            not_measured: Vec::new(),
+        })
     }
 
     pub fn add(&mut self, row: RowReport) {
         self.rows.push(row);
     }
 
-    /// Notes what has no figure, and why.
+    pub fn add_footprint(&mut self, footprint: Footprint) {
+        self.footprints.push(footprint);
+    }
+
+    pub fn add_latency(&mut self, latency: Latency) {
+        self.latencies.push(latency);
+    }
+
+    /// Notes what has no figure, and why, once.
     pub fn not_measured(&mut self, what: String) {
-        self.not_measured.push(what);
+        if !self.not_measured.contains(&what) {
+            self.not_measured.push(what);
+        }
     }
 
     /// # Errors
@@ -86,12 +120,20 @@ impl Report {
     /// Tables in Markdown.
     pub fn text(&self) -> String {
         let mut text = format!("\n{}{}\n\n", self.machine.text(), self.conditions);
-        text += "Processor time for each operation, µs: median (least–greatest)\n\n";
-        text +=
-            "| load | twemproxy | a bare server | ketch | ketch / twemproxy | target |\n|---|---|---|---|---|---|\n";
-        self.rows.iter().for_each(|row| text += &row.cost_line());
-        text += "\nWake-ups and system calls for each operation\n\n| load | program | wake-ups | calls | of these |\n|---|---|---|---|---|\n";
-        self.rows.iter().for_each(|row| text += &row.call_lines());
+        if !self.rows.is_empty() {
+            text += COST_HEAD;
+            self.rows.iter().for_each(|row| text += &row.cost_line());
+            text += CALLS_HEAD;
+            self.rows.iter().for_each(|row| text += &row.call_lines());
+        }
+        if !self.footprints.is_empty() {
+            text += footprint::HEAD;
+            self.footprints.iter().for_each(|footprint| text += &footprint.line());
+        }
+        if !self.latencies.is_empty() {
+            text += latency::HEAD;
+            self.latencies.iter().for_each(|latency| text += &latency.line());
+        }
         if !self.not_measured.is_empty() {
             text += "\nNot measured\n\n";
             self.not_measured.iter().for_each(|what| text += &format!("- {what}\n"));

@@ -2,6 +2,8 @@
 
 use anyhow::ensure;
 
+use crate::footprint;
+use crate::latency;
 use crate::script::{Ask, Script};
 
 /// A load, and what ketch must reach under it.
@@ -55,6 +57,9 @@ const ROWS: &[Row] = &[
 /// As large as a value may be where an item, its header and key included, may have 1 MiB.
 const LARGEST: usize = (1 << 20) - 512;
 
+/// What is measured besides rows.
+const PARTS: [&str; 2] = [footprint::NAME, latency::NAME];
+
 impl Row {
     pub fn script(&self) -> Script {
         Script::new(self.ask, self.keys, self.size)
@@ -74,13 +79,19 @@ impl Row {
 ///
 /// # Errors
 ///
-/// When they name none.
+/// When they name nothing that there is.
 pub fn chosen(parts: &[String]) -> anyhow::Result<Vec<Row>> {
     let wanted = |row: &Row| {
         parts.iter().any(|part| if part == "targets" { row.target.is_some() } else { row.name.contains(part.as_str()) })
     };
     let rows: Vec<Row> = ROWS.iter().filter(|row| parts.is_empty() || wanted(row)).copied().collect();
     let names: Vec<&str> = ROWS.iter().map(|row| row.name).collect();
-    ensure!(!rows.is_empty(), "--rows names none of {}", names.join(", "));
+    let parts_known = PARTS.iter().any(|name| has(parts, name));
+    ensure!(!rows.is_empty() || parts_known, "--rows names none of {}, {}", names.join(", "), PARTS.join(", "));
     Ok(rows)
+}
+
+/// Whether the part of the run that is no row is wanted too.
+pub fn has(parts: &[String], name: &str) -> bool {
+    parts.is_empty() || parts.iter().any(|part| name.contains(part.as_str()))
 }

@@ -9,18 +9,20 @@ use anyhow::Context as _;
 
 use crate::calls::{self, Calls};
 use crate::cores::Cores;
+use crate::footprint;
+use crate::latency;
 use crate::load::Load;
 use crate::options::Options;
 use crate::process::Process;
 use crate::report::{Report, RowReport, Turn};
-use crate::rows::Row;
+use crate::rows::{self, Row};
 use crate::subject::{self, Address, Kind, Subject};
 use crate::usage::Usage;
 
 /// Servers behind the proxies.
 const NODES: usize = 4;
 /// How long the load runs under a tracer.
-const TRACED: Duration = Duration::from_millis(700);
+const TRACED: Duration = Duration::from_millis(500);
 
 /// The programs of a run, with the servers that they stand on.
 pub struct Field {
@@ -43,6 +45,13 @@ pub fn run(options: &Options, rows: &[Row], report: &mut Report) -> anyhow::Resu
     for row in rows {
         let measured = field.measure(row, options, folder.path(), report)?;
         report.add(measured);
+    }
+    if rows::has(&options.rows, footprint::NAME) {
+        footprint::measure(&cores, options, &field.addresses, folder.path(), report)?;
+    }
+    drop(field);
+    if rows::has(&options.rows, latency::NAME) {
+        latency::measure(options, folder.path(), report)?;
     }
     Ok(())
 }
