@@ -67,10 +67,11 @@ fn main() -> anyhow::Result<()> {
     let rows = rows::chosen(&options.rows)?;
     rlimit::increase_nofile_limit(65_536).context("cannot raise the limit of open files")?;
     let mut report = report::Report::new(&options)?;
-    trial::run(&options, &rows, &mut report)?;
+    let outcome = trial::run(&options, &rows, &mut report);
+    // What was measured before a failure is worth seeing.
     print!("{}", report.text());
     if let Some(path) = &options.json {
         std::fs::write(path, report.json()?).with_context(|| format!("cannot write {}", path.display()))?;
     }
-    Ok(())
+    outcome
 }

@@ -22,10 +22,10 @@ Processor time for each operation, µs: median (least–greatest)
 |---|---|---|---|---|---|
 ";
 const CALLS_HEAD: &str = "
-Wake-ups and system calls for each operation
+Wake-ups and system calls for each operation; most resident memory at the end of a turn
 
-| load | program | wake-ups | calls | of these |
-|---|---|---|---|---|
+| load | program | MiB | wake-ups | calls | of these |
+|---|---|---|---|---|---|
 ";
 
 /// Every figure of a run.
@@ -65,6 +65,8 @@ pub struct Turn {
     /// Operations in a second on the clock.
     pub rate: f64,
     pub operations: u64,
+    /// Resident memory of the program at the end of the turn, in bytes.
+    pub resident: u64,
 }
 
 impl Report {
@@ -206,8 +208,10 @@ impl RowReport {
     fn call_lines(&self) -> String {
         let mut text = String::new();
         for figures in &self.subjects {
-            let sleeps = Spread::of(figures.turns.values().map(|turn| turn.sleeps)).map_or(0.0, |spread| spread.median);
-            let _ = write!(text, "| {} | {} | {sleeps:.3} | ", self.title, figures.kind.name());
+            let turns = figures.turns.values();
+            let sleeps = Spread::of(turns.clone().map(|turn| turn.sleeps)).map_or(0.0, |spread| spread.median);
+            let resident = turns.map(|turn| turn.resident).max().unwrap_or(0) as f64 / f64::from(1 << 20);
+            let _ = write!(text, "| {} | {} | {resident:.1} | {sleeps:.3} | ", self.title, figures.kind.name());
             let Some(calls) = &figures.calls else {
                 text += "– | |\n";
                 continue;

@@ -51,6 +51,7 @@ const ROWS: &[Row] = &[
     Row { name: "16k-get", title: "get of 16 KiB, 50 connections", keys: 10_000, size: 16 << 10, target: Some(0.80), ..PLAIN },
     Row { name: "16k-set", title: "set of 16 KiB, 50 connections", ask: Ask::Set, keys: 10_000, size: 16 << 10, target: Some(0.80), ..PLAIN },
     Row { name: "1m-get", title: "get of 1 MiB, 50 connections", keys: 200, size: LARGEST, target: Some(0.80), ..PLAIN },
+    Row { name: "1m-get-200", title: "get of 1 MiB, 200 connections", connections: 200, keys: 200, size: LARGEST, target: Some(0.80), ..PLAIN },
     Row { name: "1m-set", title: "set of 1 MiB, 50 connections", ask: Ask::Set, keys: 200, size: LARGEST, target: Some(0.80), ..PLAIN },
 ];
 

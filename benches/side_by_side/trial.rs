@@ -17,7 +17,7 @@ use crate::process::Process;
 use crate::report::{Report, RowReport, Turn};
 use crate::rows::{self, Row};
 use crate::subject::{self, Address, Kind, Subject};
-use crate::usage::Usage;
+use crate::usage::{self, Usage};
 
 /// Servers behind the proxies.
 const NODES: usize = 4;
@@ -145,6 +145,7 @@ fn turn(subject: &Subject, address: &Address, row: &Row, options: &Options) -> a
     let started = std::time::Instant::now();
     let operations = load.run(options.interval())?;
     let (time, used) = (started.elapsed(), Usage::of(pid)?.since(before));
+    let resident = usage::resident(pid)?;
     load.drain()?;
     anyhow::ensure!(operations > 0, "no operation in {time:?}");
     Ok(Turn {
@@ -152,6 +153,7 @@ fn turn(subject: &Subject, address: &Address, row: &Row, options: &Options) -> a
         sleeps: used.sleeps as f64 / operations as f64,
         rate: operations as f64 / time.as_secs_f64(),
         operations,
+        resident,
     })
 }
 
