@@ -1,0 +1,111 @@
+//! Promise: with one node behind it ketch cannot be told from memcached.
+//!
+//! Random sequences of commands are said to a real memcached and to ketch, and the bytes that come back must be
+//! the same, as must be whether the connection is closed. What may differ stands in `differential/exceptions.rs`,
+//! what cannot be compared in `differential/generate.rs`, each with its reason.
+//!
+//! `KETCH_DIFFERENTIAL_CASES=20000 KETCH_DIFFERENTIAL_SEED=7` run more cases, and others.
+
+mod support;
+
+mod differential {
+    pub mod case;
+    pub mod drive;
+    pub mod exceptions;
+    pub mod generate;
+    pub mod malform;
+    pub mod meta;
+    pub mod runner;
+    pub mod shrink;
+}
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+
+use differential::exceptions::Subject;
+use differential::runner::{Outcome, Pair, Plan, run};
+use support::Memcached;
+
+/// Room for all items of a long run, so that eviction never decides an answer.
+fn memcached() -> Memcached {
+    Memcached::start_with(&["-m", "1024"])
+}
+
+fn address(memcached: &Memcached) -> SocketAddr {
+    ([127, 0, 0, 1], memcached.port).into()
+}
+
+/// Fails with every difference.
+fn accept(plan: Plan, outcome: Outcome) {
+    for (_, why) in &outcome.differences {
+        println!("{why}\n");
+    }
+    let (different, unrepeatable) = (outcome.differences.len(), outcome.unrepeatable.len());
+    println!("{plan:?}: {different} differences, {unrepeatable} cases that memcached itself does not repeat");
+    assert!(different == 0, "{different} differences; the shortest cases stand above");
+    // Such cases prove nothing; more of them than this and the generator is at fault.
+    if unrepeatable as u64 > plan.cases / 2000 {
+        panic!("{unrepeatable} cases prove nothing:\n{}", outcome.unrepeatable.join("\n"));
+    }
+}
+
+#[test]
+fn memcached_is_memcached() {
+    let servers: Vec<Memcached> = (0..4).map(|_| memcached()).collect();
+    let pair = |at: usize| Pair {
+        real: address(&servers[at]),
+        other: address(&servers[at + 1]),
+        subject: Subject::Memcached,
+    };
+    let plan = Plan::from_environment(500);
+    accept(plan, run(plan, pair(0), pair(2), true));
+}
+
+#[test]
+fn a_difference_is_found_and_made_short() {
+    let servers: Vec<Memcached> = (0..4).map(|_| memcached()).collect();
+    let pair = |at: usize| Pair {
+        real: address(&servers[at]),
+        other: liar(address(&servers[at + 1])),
+        subject: Subject::Memcached,
+    };
+    let plan = Plan { cases: 300, seed: 1 };
+    let outcome = run(plan, pair(0), pair(2), true);
+    assert!(!outcome.differences.is_empty(), "nobody saw the lie");
+    for (case, why) in &outcome.differences {
+        assert!(case.commands() <= 2, "a set and a touch are enough: {why}");
+        assert!(why.contains("TOUCHED") && why.contains("TOUCHEE"), "{why}");
+    }
+}
+
+/// Stands before a memcached and tells one lie.
+fn liar(memcached: SocketAddr) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for client in listener.incoming() {
+            let (client, server) = (client.unwrap(), TcpStream::connect(memcached).unwrap());
+            let (client_too, server_too) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+            std::thread::spawn(move || relay(client_too, server_too, |bytes| bytes));
+            std::thread::spawn(move || {
+                relay(server, client, |bytes| {
+                    String::from_utf8(bytes).map_or_else(
+                        |error| error.into_bytes(),
+                        |text| text.replace("TOUCHED", "TOUCHEE").into_bytes(),
+                    )
+                });
+            });
+        }
+    });
+    address
+}
+
+fn relay(mut from: TcpStream, mut to: TcpStream, change: impl Fn(Vec<u8>) -> Vec<u8>) {
+    let mut chunk = vec![0; 64 * 1024];
+    while let Ok(length @ 1..) = from.read(&mut chunk) {
+        if to.write_all(&change(chunk[..length].to_vec())).is_err() {
+            break;
+        }
+    }
+    let _ = to.shutdown(std::net::Shutdown::Write);
+}
