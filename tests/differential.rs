@@ -26,9 +26,10 @@ use differential::exceptions::Subject;
 use differential::runner::{Outcome, Pair, Plan, run};
 use support::Memcached;
 
-/// Room for all items of a long run, so that eviction never decides an answer.
+/// A memcached that repeats itself: with room for all items of a long run, so that eviction decides nothing, and
+/// without the threads that hold items now and then, whereupon `decr` makes a new item instead of padding the old.
 fn memcached() -> Memcached {
-    Memcached::start_with(&["-m", "1024"])
+    Memcached::start_with(&["-m", "1024", "-o", "no_lru_maintainer,no_lru_crawler"])
 }
 
 fn address(memcached: &Memcached) -> SocketAddr {

@@ -51,7 +51,7 @@ fn debug(generator: &mut Generator) -> Command {
 fn with_flags(generator: &mut Generator, verb: &str, key: Vec<u8>, body: Option<Vec<u8>>, usual: &[u8]) -> Command {
     // A key of 250 bytes is longer than that as a token.
     let base64 = key.len() <= 180 && usual.contains(&b'b') && generator.random.u8(0..5) == 0;
-    let key = if base64 && generator.random.u8(0..3) == 0 { [&key[..], b"\x00\r\n \xff"].concat() } else { key };
+    let key = if base64 && generator.random.u8(0..3) == 0 { [&key[..], b"\x00 \xff"].concat() } else { key };
     let mut command = Command::new([verb.as_bytes(), b" "].concat());
     command.words.truncate(1);
     command.words.push(Word::Bytes(token(&key, base64)));
