@@ -10,11 +10,13 @@ mod support;
 
 mod differential {
     pub mod case;
+    pub mod cases;
     pub mod drive;
     pub mod exceptions;
     pub mod generate;
     pub mod malform;
     pub mod meta;
+    pub mod meta_cases;
     pub mod runner;
     pub mod shrink;
 }
@@ -22,8 +24,9 @@ mod differential {
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 
+use differential::cases::{self, Named};
 use differential::exceptions::Subject;
-use differential::runner::{Outcome, Pair, Plan, run};
+use differential::runner::{Outcome, Pair, Plan, check, run};
 use support::Memcached;
 
 /// A memcached that repeats itself: with room for all items of a long run, so that eviction decides nothing, and
@@ -53,13 +56,24 @@ fn accept(plan: Plan, outcome: Outcome) {
 #[test]
 fn memcached_is_memcached() {
     let servers: Vec<Memcached> = (0..4).map(|_| memcached()).collect();
-    let pair = |at: usize| Pair {
-        real: address(&servers[at]),
-        other: address(&servers[at + 1]),
-        subject: Subject::Memcached,
-    };
+    let pair =
+        |at: usize| Pair { real: address(&servers[at]), other: address(&servers[at + 1]), subject: Subject::Memcached };
     let plan = Plan::from_environment(500);
     accept(plan, run(plan, pair(0), pair(2), true));
+}
+
+#[test]
+fn memcached_repeats_the_named_cases() {
+    let (real, other) = (memcached(), memcached());
+    accept_named(Pair { real: address(&real), other: address(&other), subject: Subject::Memcached });
+}
+
+/// Fails with every named case that differs.
+fn accept_named(pair: Pair) {
+    let all = cases::all();
+    let asked = |named: &&Named| pair.subject == Subject::Memcached || named.embedded;
+    let reports: Vec<String> = all.iter().filter(asked).flat_map(|named| check(pair, named)).collect();
+    assert!(reports.is_empty(), "{} named cases differ:\n{}", reports.len(), reports.join("\n"));
 }
 
 #[test]
@@ -90,10 +104,8 @@ fn liar(memcached: SocketAddr) -> SocketAddr {
             std::thread::spawn(move || relay(client_too, server_too, |bytes| bytes));
             std::thread::spawn(move || {
                 relay(server, client, |bytes| {
-                    String::from_utf8(bytes).map_or_else(
-                        |error| error.into_bytes(),
-                        |text| text.replace("TOUCHED", "TOUCHEE").into_bytes(),
-                    )
+                    String::from_utf8(bytes)
+                        .map_or_else(|error| error.into_bytes(), |text| text.replace("TOUCHED", "TOUCHEE").into_bytes())
                 });
             });
         }

@@ -27,7 +27,7 @@ pub struct Burst {
 /// How the end of the answers to a burst is known without a clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
-    /// Every command is framed, so an `mn` behind them is answered with the last `MN`.
+    /// Every command is framed, so that [`BARRIER`] behind them is answered with [`AT_BARRIER`].
     Barrier,
     /// A value may be awaited: filler that would complete it, then the end of the client's stream, then the
     /// server's. How much of the filler is answered shows how much was swallowed.
@@ -43,6 +43,8 @@ pub enum Cuts {
     /// At places that this seed gives.
     Random(u64),
     EveryByte,
+    /// In two, so far from the start of the first burst.
+    At(usize),
 }
 
 /// One command, still in words so that it can be made shorter.
@@ -67,6 +69,11 @@ pub enum Word {
     },
 }
 
+/// Said behind a burst; the key is one that no case stores. `mn` makes memcached send what it holds.
+pub const BARRIER: &[u8] = b"mg !nothing Obarrier\r\nmn\r\n";
+/// What nothing else ends with.
+pub const AT_BARRIER: &[u8] = b"EN Obarrier\r\nMN\r\n";
+
 /// Fills any value of up to 4,000 bytes that is still awaited. No word of it is a command.
 pub const FILLER: &[u8] = b"zz\r\n";
 pub const FILLERS: usize = 1050;
@@ -80,10 +87,6 @@ impl Command {
     /// Bytes that are no tidy line.
     pub fn raw(bytes: Vec<u8>) -> Self {
         Self { words: vec![Word::Bytes(bytes)], line_end: b"", body: None }
-    }
-
-    pub fn is_barrier(&self) -> bool {
-        self.body.is_none() && self.words == [Word::Bytes(b"mn".to_vec())]
     }
 
     /// The bytes on the wire; `heard` are the cas tokens that earlier bursts brought.
@@ -118,16 +121,11 @@ impl Burst {
             command.render(heard, &mut bytes);
         }
         if self.ending == Ending::Barrier {
-            bytes.extend_from_slice(b"mn\r\n");
+            bytes.extend_from_slice(BARRIER);
         }
         replace(&mut bytes, own, prefix);
         replace(&mut bytes, STANDARD.encode(own).as_bytes(), STANDARD.encode(prefix).as_bytes());
         bytes
-    }
-
-    /// How many `MN` end the answers of a burst with a barrier.
-    pub fn barriers(&self) -> usize {
-        1 + self.commands.iter().filter(|command| command.is_barrier()).count()
     }
 }
 

@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
-use super::case::{Burst, Case, Cuts, Ending, FILLER, FILLERS, PREFIX};
+use super::case::{AT_BARRIER, Case, Cuts, Ending, FILLER, FILLERS, PREFIX};
 use super::exceptions;
 
 /// What one server answered to one case.
@@ -42,7 +42,7 @@ pub fn drive(address: SocketAddr, case: &Case, prefix: &[u8; PREFIX]) -> Transcr
         let bytes = burst.render(&case.prefix, prefix, &heard);
         let alive = say(&mut stream, &bytes, case.cuts, number);
         let (answer, end) = match burst.ending {
-            Ending::Barrier => hear(&mut stream, |answer| answered(answer, burst)),
+            Ending::Barrier => hear(&mut stream, |answer| answer.ends_with(AT_BARRIER)),
             Ending::Filler => {
                 if alive {
                     // A server that has closed already does not take it.
@@ -70,23 +70,19 @@ fn up_to_the_close(stream: &mut TcpStream) -> (Vec<u8>, End) {
     }
 }
 
-/// Whether the last barrier of a burst has been answered.
-fn answered(answer: &[u8], burst: &Burst) -> bool {
-    const BARRIER: &[u8] = b"MN\r\n";
-    answer.ends_with(BARRIER) && answer.windows(BARRIER.len()).filter(|part| *part == BARRIER).count() >= burst.barriers()
-}
-
 /// Writes `bytes` in pieces; false when the server would not take them.
 fn say(stream: &mut TcpStream, bytes: &[u8], cuts: Cuts, number: usize) -> bool {
     let mut rest = bytes;
     let mut random = fastrand::Rng::with_seed(match cuts {
         Cuts::Random(seed) => seed.wrapping_add(number as u64),
-        Cuts::Nowhere | Cuts::EveryByte => 0,
+        Cuts::Nowhere | Cuts::EveryByte | Cuts::At(_) => 0,
     });
     while !rest.is_empty() {
         let length = match cuts {
             Cuts::Nowhere => rest.len(),
             Cuts::EveryByte => 1,
+            Cuts::At(at) if number == 0 && rest.len() == bytes.len() => at.clamp(1, rest.len()),
+            Cuts::At(_) => rest.len(),
             Cuts::Random(_) => {
                 let most = 1 << random.usize(0..12);
                 random.usize(1..=rest.len().min(most))
@@ -97,7 +93,8 @@ fn say(stream: &mut TcpStream, bytes: &[u8], cuts: Cuts, number: usize) -> bool 
         }
         rest = &rest[length..];
         // Most cuts may be joined again by the kernel; some are made sure of.
-        if matches!(cuts, Cuts::Random(_)) && random.u8(..) < 8 {
+        let sure = matches!(cuts, Cuts::At(_)) || matches!(cuts, Cuts::Random(_)) && random.u8(..) < 8;
+        if sure && !rest.is_empty() {
             std::thread::sleep(Duration::from_micros(100));
         }
     }

@@ -1,6 +1,6 @@
 //! When two answers count as the same, and every exception from byte for byte with its reason.
 
-use super::drive::Transcript;
+use super::drive::{End, Transcript};
 
 /// What stands beside the real memcached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +36,9 @@ const TICKS: i64 = 2;
 
 /// Why `other` is not what the real memcached said; `None` when it is.
 pub fn difference(real: &Transcript, other: &Transcript, subject: Subject) -> Option<String> {
+    if real.end == End::Silent {
+        return Some("memcached owes nothing more: the case is at fault".into());
+    }
     if real.end != other.end {
         return Some(format!("memcached ended {:?}, the other {:?}", real.end, other.end));
     }
@@ -44,7 +47,11 @@ pub fn difference(real: &Transcript, other: &Transcript, subject: Subject) -> Op
         let (real, other) = (read(real), read(other));
         for (at, (real, other)) in real.iter().zip(&other).enumerate() {
             if !same(real, other, subject) {
-                return Some(format!("burst {number}, part {at}: memcached {}, the other {}", shown(real), shown(other)));
+                return Some(format!(
+                    "burst {number}, part {at}: memcached {}, the other {}",
+                    shown(real),
+                    shown(other)
+                ));
             }
             if let (Part::Cas(real), Part::Cas(other)) = (real, other) {
                 cas_real.push(*real);

@@ -148,7 +148,13 @@ impl Generator {
             0 => Command::new("mn"),
             1 => Command::new(self.pick(&["version", "version x", "VERSION", "version noreply"])),
             2 => Command::new(self.pick(&["stats", "stats settings", "stats items", "stats slabs", "stats reset"])),
-            3 => Command::new(self.pick(&["verbosity 0", "verbosity 1", "verbosity", "verbosity x", "verbosity 0 noreply"])),
+            3 => Command::new(self.pick(&[
+                "verbosity 0",
+                "verbosity 1",
+                "verbosity",
+                "verbosity x",
+                "verbosity 0 noreply",
+            ])),
             4 => Command::new(self.pick(&["shutdown", "shutdown graceful", "shutdown x", "stats nosuch"])),
             5 | 6 if self.limits.flush => Command::new(self.pick(&[
                 "flush_all",
@@ -165,11 +171,42 @@ impl Generator {
             6 => Command::raw(b"\n".to_vec()),
             7 => Command::new(format!("{} {key}", self.pick(&["GET", "Get", "nosuch", "g", "gett", "xget", "bget"]))),
             8 => Command::new(self.pick(&[
-                "get", "gets", "gat", "gat 0", "set", "add", "cas", "delete", "incr", "decr", "touch", "mg", "ms", "md",
-                "ma", "me", "mx", "m", "mgx", "set a", "set a 0 0", "incr a", "touch a", "cas a 0 0 1", "replace a 0",
+                "get",
+                "gets",
+                "gat",
+                "gat 0",
+                "set",
+                "add",
+                "cas",
+                "delete",
+                "incr",
+                "decr",
+                "touch",
+                "mg",
+                "ms",
+                "md",
+                "ma",
+                "me",
+                "mx",
+                "m",
+                "mgx",
+                "set a",
+                "set a 0 0",
+                "incr a",
+                "touch a",
+                "cas a 0 0 1",
+                "replace a 0",
             ])),
             _ => {
-                let odd = self.pick(&["  get  KEY ", " get KEY", "get  KEY", "get KEY ", "get\tKEY", "get KEY\tx", "\tget KEY"]);
+                let odd = self.pick(&[
+                    "  get  KEY ",
+                    " get KEY",
+                    "get  KEY",
+                    "get KEY ",
+                    "get\tKEY",
+                    "get KEY\tx",
+                    "\tget KEY",
+                ]);
                 Command::new(odd.replace("KEY", &String::from_utf8_lossy(&self.prefix)))
             }
         }
@@ -223,16 +260,48 @@ impl Generator {
     /// A value that `incr` takes, or just does not.
     pub fn number(&mut self) -> Vec<u8> {
         let numbers = [
-            "0", "1", "9", "10", "10", "99", "100", "007", "5 ", " 5", "5 x", "5x", "x", "", "1.5", "+3", "18446744073709551615",
-            "18446744073709551616", "9223372036854775808", "123456789012345678901234567890",
+            "0",
+            "1",
+            "9",
+            "10",
+            "10",
+            "99",
+            "100",
+            "007",
+            "5 ",
+            " 5",
+            "5 x",
+            "5x",
+            "x",
+            "",
+            "1.5",
+            "+3",
+            "18446744073709551615",
+            "18446744073709551616",
+            "9223372036854775808",
+            "123456789012345678901234567890",
         ];
         self.pick(&numbers).as_bytes().to_vec()
     }
 
     pub fn delta(&mut self) -> &'static str {
         self.pick(&[
-            "1", "1", "1", "0", "9", "10", "100", "18446744073709551615", "18446744073709551616", "9223372036854775808", "-1",
-            "x", "1x", "+1", "01", "1.5",
+            "1",
+            "1",
+            "1",
+            "0",
+            "9",
+            "10",
+            "100",
+            "18446744073709551615",
+            "18446744073709551616",
+            "9223372036854775808",
+            "-1",
+            "x",
+            "1x",
+            "+1",
+            "01",
+            "1.5",
         ])
     }
 
@@ -241,7 +310,20 @@ impl Generator {
         if self.sturdy {
             return self.pick(&["0", "0", "99999", "-99"]);
         }
-        self.pick(&["0", "0", "0", "0", "1000", "100000", "2592000", "2592001", "2147483647", "4102444800", "-99", "+1000"])
+        self.pick(&[
+            "0",
+            "0",
+            "0",
+            "0",
+            "1000",
+            "100000",
+            "2592000",
+            "2592001",
+            "2147483647",
+            "4102444800",
+            "-99",
+            "+1000",
+        ])
     }
 
     /// A time to live, understood or not.

@@ -43,7 +43,8 @@ impl Generator {
             commands.extend((0..self.random.usize(0..5)).map(|_| self.command()));
             commands.push(Command::new(self.pick(&["quit", "quit", "quit noreply", " quit"])));
         } else {
-            let line = self.pick(&["get", "set ", "x", "", "mg ", "gats ", "ms ", "GET / HTTP/1.1\r\n", "POST x HTTP/1.0\n"]);
+            let line =
+                self.pick(&["get", "set ", "x", "", "mg ", "gats ", "ms ", "GET / HTTP/1.1\r\n", "POST x HTTP/1.0\n"]);
             let length = if line.ends_with('\n') { 0 } else { 20_000 };
             commands.push(Command::raw([line.as_bytes(), &vec![b'x'; length]].concat()));
         }
@@ -93,13 +94,29 @@ impl Generator {
             }
             _ => {
                 let line = self.pick(&[
-                    "set KEY 0 0 -1\r\n", "set KEY x 0 3\r\nabc\r\n", "set KEY 0 x 3\r\nabc\r\n", "set KEY 0 0 x\r\nabc\r\n",
-                    "set KEY 0 0 3 noreply\r\nabcd\r\n", "set KEY -1 0 3\r\nabc\r\n", "set KEY 0 0 3 no reply\r\nabc\r\n",
-                    "set KEY 0 0 2147483647\r\n", "set KEY 0 0 4294967299\r\nabc\r\n", "ms KEY\r\n", "ms KEY x\r\nabc\r\n",
-                    "ms KEY -1\r\n", "ms KEY S3\r\nabc\r\n", "ms KEY 3 S3\r\nabc\r\n", "cas KEY 0 0 3\r\nabc\r\n",
-                    "cas KEY 0 0 3 x\r\nabc\r\n", "QUIT\r\n",
-                    "mg KEY a b c d e f g h i j k l m n o p q r s t u v w\r\n", "mg KEY k k\r\n", "ms KEY 3 b\r\nabc\r\n",
-                    "ms KEY 3 a b c d e f g h i j k l m n o p q r s t\r\nabc\r\n", "mn x\r\n", "mg\tKEY\r\n",
+                    "set KEY 0 0 -1\r\n",
+                    "set KEY x 0 3\r\nabc\r\n",
+                    "set KEY 0 x 3\r\nabc\r\n",
+                    "set KEY 0 0 x\r\nabc\r\n",
+                    "set KEY 0 0 3 noreply\r\nabcd\r\n",
+                    "set KEY -1 0 3\r\nabc\r\n",
+                    "set KEY 0 0 3 no reply\r\nabc\r\n",
+                    "set KEY 0 0 2147483647\r\n",
+                    "set KEY 0 0 4294967299\r\nabc\r\n",
+                    "ms KEY\r\n",
+                    "ms KEY x\r\nabc\r\n",
+                    "ms KEY -1\r\n",
+                    "ms KEY S3\r\nabc\r\n",
+                    "ms KEY 3 S3\r\nabc\r\n",
+                    "cas KEY 0 0 3\r\nabc\r\n",
+                    "cas KEY 0 0 3 x\r\nabc\r\n",
+                    "QUIT\r\n",
+                    "mg KEY a b c d e f g h i j k l m n o p q r s t u v w\r\n",
+                    "mg KEY k k\r\n",
+                    "ms KEY 3 b\r\nabc\r\n",
+                    "ms KEY 3 a b c d e f g h i j k l m n o p q r s t\r\nabc\r\n",
+                    "mn x\r\n",
+                    "mg\tKEY\r\n",
                 ]);
                 let key = String::from_utf8_lossy(&self.prefix).into_owned();
                 *bytes = line.replace("KEY", &key).into_bytes();

@@ -93,7 +93,14 @@ fn flag(generator: &mut Generator, letter: u8, verb: &str) -> Word {
         b'T' | b'N' => generator.expiry(),
         // Far from every time to live, so that no second boundary decides.
         b'R' => generator.pick(&["30", "5000", "200000", "0", "-99", "x"]),
-        b'O' => generator.pick(&["1", "abc", "opaque+/=", "12345678901234567890123456789012", "1234567890123456789012345678901", ""]),
+        b'O' => generator.pick(&[
+            "1",
+            "abc",
+            "opaque+/=",
+            "12345678901234567890123456789012",
+            "1234567890123456789012345678901",
+            "",
+        ]),
         b'F' => generator.pick(&["0", "5", "4294967295", "4294967296", "-1", "x", ""]),
         b'M' if verb == "ma" => generator.pick(&["I", "D", "+", "-", "i", "d", "X", "", "II"]),
         b'M' => generator.pick(&["S", "E", "A", "P", "R", "s", "a", "X", "", "SS"]),

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::case::{Case, Cuts, Word, prefix};
+use super::cases::Named;
 use super::drive::{End, Transcript, drive};
 use super::exceptions::{Subject, difference};
 use super::generate::{self, Limits};
@@ -46,6 +47,8 @@ pub struct Outcome {
     pub unrepeatable: Vec<String>,
 }
 
+/// In how many places a named case is cut in two.
+const MOST_CUTS: usize = 300;
 /// Every how many cases one runs that may say `flush_all`, alone on servers of its own.
 const ALONE: u64 = 5;
 /// After so many differences a run ends early.
@@ -104,7 +107,6 @@ pub enum Finding {
 pub fn examine(pair: Pair, case: &Case) -> Finding {
     let (real, other) = (drive(pair.real, case, &case.prefix), drive(pair.other, case, &case.prefix));
     let Some(why) = difference(&real, &other, pair.subject) else {
-        assert!(real.end != End::Silent, "both are silent, so the case owes nothing: {}", shown(case, &real, &other));
         return Finding::Alike;
     };
     if !is_repeatable(pair, case) {
@@ -138,6 +140,27 @@ fn differs(pair: Pair, case: &Case) -> Option<(String, Transcript, Transcript)> 
     let prefix = fresh();
     let (real, other) = (drive(pair.real, case, &prefix), drive(pair.other, case, &prefix));
     difference(&real, &other, pair.subject).map(|why| (why, real, other))
+}
+
+/// Says a named case whole, byte by byte, and in two at every place; one report a way that differs.
+pub fn check(pair: Pair, named: &Named) -> Vec<String> {
+    let length = named.case.bursts[0].render(&named.case.prefix, &named.case.prefix, &[]).len();
+    let mut ways = vec![Cuts::Nowhere];
+    if named.any_cut {
+        ways.push(Cuts::EveryByte);
+        ways.extend((1..length).map(Cuts::At).take(MOST_CUTS));
+    }
+    let mut reports = Vec::new();
+    for cuts in ways {
+        if let Some((why, real, other)) = differs(pair, &Case { cuts, ..named.case.clone() }) {
+            let shown = shown(&Case { cuts, ..named.case.clone() }, &real, &other);
+            reports.push(format!("{} ({}): {why}\n{shown}", named.name, named.why));
+        }
+        if reports.len() == 2 {
+            break;
+        }
+    }
+    reports
 }
 
 /// A prefix for one more run of a case, far from those that the numbers of cases give.
