@@ -27,7 +27,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use differential::cases::{self, Named};
 use differential::exceptions::Subject;
 use differential::runner::{Outcome, Pair, Plan, check, run};
-use support::Memcached;
+use support::{Client, Ketch, Memcached};
 
 /// A memcached that repeats itself: with room for all items of a long run, so that eviction decides nothing, and
 /// without the threads that hold items now and then, whereupon `decr` makes a new item instead of padding the old.
@@ -50,6 +50,61 @@ fn accept(plan: Plan, outcome: Outcome) {
     // Such cases prove nothing; more of them than this and the generator is at fault.
     if unrepeatable as u64 > plan.cases / 2000 {
         panic!("{unrepeatable} cases prove nothing:\n{}", outcome.unrepeatable.join("\n"));
+    }
+}
+
+/// ketch over one embedded store.
+fn embedded() -> Ketch {
+    Ketch::start("pools: { main: { protocol: embedded, nodes: [a], memory: 1GiB } }\nroutes: [{ pool: main }]")
+}
+
+#[test]
+fn ketch_over_memcached_is_memcached() {
+    let servers: Vec<Memcached> = (0..4).map(|_| memcached()).collect();
+    let ketches = [Ketch::over(&servers[1..2]), Ketch::over(&servers[3..4])];
+    let pair =
+        |at: usize| Pair { real: address(&servers[2 * at]), other: ketches[at].memcached, subject: Subject::Memcached };
+    accept_named(pair(1));
+    let plan = Plan::from_environment(2_000);
+    accept(plan, run(plan, pair(0), pair(1), true));
+}
+
+#[test]
+fn ketch_embedded_is_memcached() {
+    let (servers, ketches) = ([memcached(), memcached()], [embedded(), embedded()]);
+    let pair =
+        |at: usize| Pair { real: address(&servers[at]), other: ketches[at].memcached, subject: Subject::Embedded };
+    accept_named(pair(1));
+    let plan = Plan::from_environment(2_000);
+    accept(plan, run(plan, pair(0), pair(1), false));
+}
+
+/// What PROTOCOL.md gives to ketch itself: said, and what ketch answers.
+#[test]
+fn ketch_answers_for_itself() {
+    let node = memcached();
+    for ketch in [Ketch::over(std::slice::from_ref(&node)), embedded()] {
+        let mut client = ketch.connect();
+        assert_eq!(client.ask("version"), format!("VERSION {}", env!("CARGO_PKG_VERSION")));
+        // Nothing of these servers is the client's to change or to watch.
+        for line in [
+            "cache_memlimit 64",
+            "lru mode flat",
+            "lru_crawler enable",
+            "lru_crawler metadump all",
+            "slabs automove 1",
+            "slabs reassign 1 2",
+            "watch fetchers",
+            "extstore item_age 1",
+        ] {
+            let answer = client.ask(line);
+            assert!(answer.contains("ERROR"), "to {line}: {answer}");
+            client.expect("mn\r\n", "MN\r\n");
+        }
+        // The binary protocol is closed without a word.
+        let mut binary = Client::connect(ketch.memcached);
+        binary.say(b"\x80\x0a\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0");
+        assert_eq!(binary.rest(), b"");
     }
 }
 

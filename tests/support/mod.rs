@@ -132,7 +132,7 @@ impl Ketch {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ketch"));
         command.arg("--config").arg(&file).stdout(Stdio::null());
         if std::env::var_os("KETCH_TEST_LOG").is_none() {
-            command.stderr(Stdio::null());
+            command.stderr(std::fs::File::create(folder.path().join("log")).unwrap());
         }
         command.envs(environment.iter().copied());
         let mut process = Process::spawn(&mut command);
@@ -156,6 +156,11 @@ impl Ketch {
     /// Three embedded stores.
     pub fn embedded() -> Self {
         Self::start("pools: { main: { protocol: embedded, nodes: [a, b, c] } }\nroutes: [{ pool: main }]")
+    }
+
+    /// What it has logged so far; nothing when `KETCH_TEST_LOG` sends the log to the terminal.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
 
     pub fn connect(&self) -> Client {
