@@ -25,9 +25,6 @@ pub(super) fn convert(at: &Field<'_>, typed: Option<&[NodeText]>, protocol: Prot
         typed.iter().enumerate().filter_map(|(index, node)| one(&at.index(index), node, protocol)).collect();
     if at.is_clean() {
         distinct(at, &nodes);
-        if nodes.iter().all(|node| node.weight == 0) {
-            at.refuse("every weight is 0, so no node would have a key; give one of them more");
-        }
     }
     nodes
 }
@@ -170,7 +167,7 @@ mod tests {
             ("10.0.0.1:11211:3 a", "10.0.0.1:11211", 3, Some("a")),
             ("cache:1 a", "cache:1", 1, Some("a")),
             ("[::1]:11211", "[::1]:11211", 1, None),
-            ("[::1]:11211:0", "[::1]:11211", 0, None),
+            ("[::1]:11211:2", "[::1]:11211", 2, None),
             ("unix:/run/m.sock", "unix:/run/m.sock", 1, None),
             ("unix:/run/m:2", "unix:/run/m:2", 1, None),
         ] {
@@ -183,7 +180,8 @@ mod tests {
         for (text, why) in [
             ("a", "the port is missing"),
             ("a:b", "the port is not a number"),
-            ("a:1:b", "the weight \"b\" is not a whole number from 0 to 65535"),
+            ("a:1:b", "the weight \"b\" is not a whole number from 1 to 65535"),
+            ("a:1:0", "the weight \"0\" is not"),
             ("::1:11211", "an IPv6 address stands in [ ]"),
             ("::1", "is not an address"),
             ("a:0", "nobody can be reached on port 0"),

@@ -45,7 +45,7 @@ limits: {connections: 5, value_size: 2MiB, client_buffer: 4MiB, memory: 1GiB, cl
 pools:
   a: {protocol: embedded, nodes: [x, {name: y, weight: 2}, 3], memory: 8MiB}
   b:
-    nodes: ['h:1:4 n', {address: 'unix:/s', weight: 0}]
+    nodes: ['h:1:4 n', {address: 'unix:/s', weight: 9}]
     distribution: jump
     hash: xxh3
     hash_tag: '{}'
@@ -69,7 +69,7 @@ routes: [{prefix: 'a:', pool: a}, {pool: b}]
     assert_eq!(a.nodes[2].name.as_deref(), Some("3"));
     let endpoint = |text: &str| Some(text.parse().unwrap());
     assert_eq!(b.nodes[0], NodeConfig { name: Some("n".into()), endpoint: endpoint("h:1"), weight: 4 });
-    assert_eq!(b.nodes[1], NodeConfig { name: None, endpoint: endpoint("unix:/s"), weight: 0 });
+    assert_eq!(b.nodes[1], NodeConfig { name: None, endpoint: endpoint("unix:/s"), weight: 9 });
     assert_eq!((b.placement.distribution, b.placement.hash), (Distribution::Jump, HashKind::Xxh3));
     assert_eq!((b.placement.hash_tag, &b.placement.strip_prefix[..]), (Some((b'{', b'}')), &b"ns:"[..]));
     assert_eq!((b.connections, b.max_inflight, b.reads_on_error), (2, 7, ReadsOnError::Error));

@@ -56,7 +56,7 @@ pub struct PoolConfig {
     pub name: String,
     /// What the nodes speak.
     pub protocol: Protocol,
-    /// At least one, in the order typed; their weights add up to more than 0, their labels differ.
+    /// At least one, in the order typed; their labels differ.
     pub nodes: Vec<NodeConfig>,
     /// Bytes of each embedded store.
     pub memory: usize,
@@ -93,7 +93,7 @@ pub struct NodeConfig {
     pub name: Option<String>,
     /// Where it is; `None` for an embedded one.
     pub endpoint: Option<Endpoint>,
-    /// Its share of the keys, beside those of the others.
+    /// Its share of the keys beside those of the others, 1 to 65,535.
     pub weight: u32,
 }
 
