@@ -89,6 +89,12 @@ impl Ring {
         }
     }
 
+    /// What of `key` is hashed: all of it, but for the prefix that is stripped and what stands around a hash tag.
+    #[must_use]
+    pub fn subject<'key>(&self, key: &'key [u8]) -> &'key [u8] {
+        self.subject.of(key)
+    }
+
     /// Who owns the keys with this [`Ring::hash`]. Allocation-free; one binary search for ketama and modula, O(log
     /// slots) for jump, O(members) for rendezvous.
     ///
