@@ -137,17 +137,26 @@ fn no_route() -> Reply {
     Reply::Refused("SERVER_ERROR no route has a prefix of this key".into())
 }
 
-fn build_pool(config: &Config, pool: &PoolConfig) -> anyhow::Result<Pool> {
+/// The ring of a pool, whose members are its nodes in their order.
+///
+/// # Errors
+/// When these nodes make no ring.
+pub fn ring_of(pool: &PoolConfig) -> anyhow::Result<Ring> {
     let member = |node: &NodeConfig| Member { label: label_of(pool, node), weight: node.weight };
     let members: Vec<_> = pool.nodes.iter().map(member).collect();
-    let ring = Ring::new(&pool.placement, &members).with_context(|| format!("pool {}", pool.name))?;
+    Ring::new(&pool.placement, &members).with_context(|| format!("pool {}", pool.name))
+}
+
+fn build_pool(config: &Config, pool: &PoolConfig) -> anyhow::Result<Pool> {
+    let ring = ring_of(pool)?;
     let nodes = pool.nodes.iter().map(|node| Arc::new(build_node(config, pool, node))).collect();
     let errors_are_misses = pool.reads_on_error == ReadsOnError::Miss;
     Ok(Pool::new(pool.name.clone(), ring, nodes, Policy { coalesce: pool.coalesce, errors_are_misses }))
 }
 
-/// The node's string on the ring.
-fn label_of(pool: &PoolConfig, node: &NodeConfig) -> String {
+/// The node's string on the ring of its pool.
+#[must_use]
+pub fn label_of(pool: &PoolConfig, node: &NodeConfig) -> String {
     let name = node.name.as_deref();
     match &node.endpoint {
         Some(endpoint) => label(endpoint, name, pool.placement.compatibility),

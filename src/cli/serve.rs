@@ -1,12 +1,14 @@
 //! `ketch`: serves until a signal ends it.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use tokio::time::{Instant, sleep};
 
-use crate::config::Config;
+use super::log;
+use crate::config::{Config, Word};
 use crate::control;
 use crate::front::{Acceptor, Post, Worker};
 use crate::metrics::Hub;
@@ -14,19 +16,47 @@ use crate::model::Endpoint;
 use crate::net::Listener;
 use crate::topology::Topology;
 
+/// The flags of serving.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The configuration file; without one, the built-in configuration is served.
+    #[arg(long, env = "KETCH_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    /// Data-plane threads, in place of the file's `workers`.
+    #[arg(long, env = "KETCH_WORKERS", value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    workers: Option<u16>,
+
+    #[command(flatten)]
+    log: log::Flags,
+}
+
+/// Serves what the flags say, until a signal.
+///
+/// # Errors
+/// When the configuration is not valid, and as [`serve`].
+pub(super) fn run(args: &Args) -> anyhow::Result<()> {
+    let mut config = args.config.as_deref().map_or_else(|| Ok(Config::built_in()), Config::load)?;
+    if let Some(workers) = args.workers {
+        config.workers = workers.into();
+    }
+    args.log.start();
+    serve(&config, args.config.as_deref().map(|path| path.display().to_string()).as_deref())
+}
+
 /// Serves `config`; returns when a signal has ended it and what was accepted is finished, or `limits.drain` is over.
 ///
 /// # Errors
 /// When a ring cannot be built, an address cannot be listened on or a thread cannot be made.
-pub fn serve(config: &Config, origin: Option<&str>) -> anyhow::Result<()> {
+fn serve(config: &Config, origin: Option<&str>) -> anyhow::Result<()> {
     let topology = Arc::new(Topology::build(config)?);
     let links: usize = config.pools.iter().map(|pool| pool.nodes.len() * pool.connections).sum();
     control::raise_descriptors(config.limits.connections, links * config.workers);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(run(config, origin, topology))
+    runtime.block_on(until_signal(config, origin, topology))
 }
 
-async fn run(config: &Config, origin: Option<&str>, topology: Arc<Topology>) -> anyhow::Result<()> {
+async fn until_signal(config: &Config, origin: Option<&str>, topology: Arc<Topology>) -> anyhow::Result<()> {
     let listeners = bind(&config.listeners.memcached).await?;
     let hub = Hub::new(config.workers);
     let start = |index| Worker::start(index, topology.clone(), config.limits.clone(), &hub);
@@ -61,7 +91,7 @@ fn announce(config: &Config, origin: Option<&str>, listeners: &[Listener]) {
     let pools: Vec<_> = config
         .pools
         .iter()
-        .map(|pool| format!("{} ({} {} nodes)", pool.name, pool.nodes.len(), pool.protocol.label()))
+        .map(|pool| format!("{} ({} {} nodes)", pool.name, pool.nodes.len(), pool.protocol.name()))
         .collect();
     tracing::info!(
         memcached = listening.join(" "),

@@ -25,6 +25,7 @@ mod words;
 
 pub use problem::{ConfigError, Problem};
 pub use schema::schema;
+pub use setting::size;
 pub use valid::{
     Config, Health, Limits, Listeners, NodeConfig, OnEjected, Password, PoolConfig, Protocol, Readmit, ReadsFrom,
     ReadsOnError, Redis, Route,

@@ -26,7 +26,12 @@ const NOT_YET: &[(&str, Option<&str>, &str)] = &[
 
 /// Whether this version does something with a field, named as in the table.
 pub(super) fn is_supported(field: &str) -> bool {
-    NOT_YET.iter().all(|(pattern, value, _)| *pattern != field || value.is_some())
+    fields().all(|pattern| pattern != field)
+}
+
+/// The fields of which every value is refused, as patterns.
+pub(super) fn fields() -> impl Iterator<Item = &'static str> {
+    NOT_YET.iter().filter(|(_, value, _)| value.is_none()).map(|(pattern, _, _)| *pattern)
 }
 
 /// Refuses the field if it stands in the table. An empty list asks for nothing and may stay.

@@ -1,16 +1,35 @@
 //! The JSON Schema of the file, for editors and for [`shape`](super::shape).
 
+use schemars::Schema;
 use schemars::generate::SchemaSettings;
+use schemars::transform::RecursiveTransform;
 use serde_json::Value;
 
+use super::not_yet;
 use super::typed::FileText;
 
 /// The schema, draft 7 (which every editor reads), without references, so that each key shows its own words.
+///
+/// Keys that this version refuses are there, and say so.
 #[must_use]
 pub fn schema() -> Value {
-    let mut settings = SchemaSettings::draft07();
+    let mut settings = SchemaSettings::draft07().with_transform(RecursiveTransform(join_lines));
     settings.inline_subschemas = true;
-    settings.into_generator().into_root_schema_for::<FileText>().to_value()
+    let mut schema = settings.into_generator().into_root_schema_for::<FileText>().to_value();
+    for field in not_yet::fields() {
+        let pointer = field.replace(".*.", "/additionalProperties/properties/").replace('.', "/properties/");
+        if let Some(Value::String(words)) = schema.pointer_mut(&format!("/properties/{pointer}/description")) {
+            words.insert_str(0, concat!("Not yet in ketch ", env!("CARGO_PKG_VERSION"), ". "));
+        }
+    }
+    schema
+}
+
+/// Descriptions are paragraphs, whatever lines the source breaks them into.
+fn join_lines(schema: &mut Schema) {
+    if let Some(Value::String(words)) = schema.get_mut("description") {
+        *words = words.replace('\n', " ");
+    }
 }
 
 #[cfg(test)]
@@ -59,6 +78,12 @@ mod tests {
         let written = parse_supported(file);
         let left_out = Config::parse("pools: {main: {nodes: ['10.0.0.1:11211']}}", "bare").unwrap();
         assert_eq!(written, left_out);
+    }
+
+    #[test]
+    fn keys_that_are_refused_say_so() {
+        let count = schema().to_string().matches("Not yet in ketch").count();
+        assert_eq!(count, not_yet::fields().count());
     }
 
     #[test]

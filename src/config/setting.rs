@@ -114,7 +114,7 @@ impl<const MIN: u32, const MAX: u32> Setting for Whole<MIN, MAX> {
     }
 }
 
-/// The number of worker threads: `auto` (0 here), or from 1 to 1024.
+/// The number of worker threads: `auto` (here `None`), or from 1 to 1024.
 #[derive(Clone, Debug)]
 pub(super) struct Workers;
 
@@ -214,8 +214,9 @@ impl<const MIN: u64, const MAX: u64> Setting for Size<MIN, MAX> {
     }
 }
 
-/// A number of bytes as this file writes them: the largest unit that leaves a whole number.
-pub(super) fn size(bytes: u64) -> String {
+/// A number of bytes as the file writes it, with the largest unit that leaves a whole number: `64MiB`.
+#[must_use]
+pub fn size(bytes: u64) -> String {
     let units = [(bytesize::GIB, "GiB"), (bytesize::MIB, "MiB"), (bytesize::KIB, "KiB")];
     let unit = units.iter().find(|(unit, _)| bytes > 0 && bytes.is_multiple_of(*unit));
     unit.map_or_else(|| bytes.to_string(), |(unit, name)| format!("{}{name}", bytes / unit))

@@ -86,13 +86,13 @@ pub(super) struct LimitsText {
 /// One pool of nodes.
 #[derive(Clone, Debug, Default, serde::Deserialize, JsonSchema)]
 #[serde(default)]
-#[schemars(deny_unknown_fields)]
+#[schemars(deny_unknown_fields, extend("required" = ["nodes"]))]
 pub(super) struct PoolText {
     /// What the nodes speak; `embedded` are stores inside this process.
     #[schemars(extend("default" = "memcached"))]
     pub protocol: Typed<Protocol>,
     /// The nodes, in an order that counts for modula and jump. Of an embedded pool, their names.
-    #[schemars(with = "Vec<NodeText>", required, extend("minItems" = 1))]
+    #[schemars(with = "Vec<NodeText>", extend("minItems" = 1))]
     pub nodes: Option<Vec<NodeText>>,
     /// Bytes of each node of an embedded pool; others know their own.
     #[schemars(extend("default" = "64MiB"))]
@@ -185,13 +185,12 @@ pub(super) struct HealthText {
 /// Which pool has the keys with a prefix.
 #[derive(Clone, Debug, Default, serde::Deserialize, JsonSchema)]
 #[serde(default)]
-#[schemars(deny_unknown_fields)]
+#[schemars(deny_unknown_fields, extend("required" = ["pool"]))]
 pub(super) struct RouteText {
     /// What the keys begin with; without it, the route takes all that no other takes.
     #[schemars(extend("default" = ""))]
     pub prefix: Typed<Text>,
     /// The name of a pool.
-    #[schemars(required)]
     pub pool: Typed<Text>,
 }
 

@@ -151,19 +151,6 @@ pub enum Protocol {
     RedisCluster,
 }
 
-impl Protocol {
-    /// As it is written in the file.
-    #[must_use]
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Embedded => "embedded",
-            Self::Memcached => "memcached",
-            Self::Redis => "redis",
-            Self::RedisCluster => "redis-cluster",
-        }
-    }
-}
-
 /// What a read becomes when its node fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReadsOnError {

@@ -1,0 +1,100 @@
+//! The command line: one file a subcommand, each with its arguments and a `run` that says why not.
+//!
+//! What people asked for goes to stdout, all else to stderr. The exit code is 0, 1 when something is wrong, 2 when the
+//! command line is.
+
+mod check;
+mod explain;
+mod log;
+mod schema;
+mod serve;
+
+use std::io::{ErrorKind, Write};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::ConfigError;
+
+/// A consistent-hashing proxy for caches.
+#[derive(Debug, Parser)]
+#[command(version, about, long_about = ABOUT, after_help = EXAMPLES)]
+#[command(args_conflicts_with_subcommands = true, disable_help_subcommand = true)]
+struct Arguments {
+    #[command(flatten)]
+    serve: serve::Args,
+
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Check a configuration file: print what it comes to, or all that is wrong with it.
+    Check(check::Args),
+    /// Tell where keys go: route, pool, hash, owner, and who is asked if the owner is out.
+    Explain(explain::Args),
+    /// Print the JSON Schema of the configuration, for editors.
+    Schema,
+}
+
+const ABOUT: &str = "\
+A consistent-hashing proxy for caches.
+
+Clients speak memcached's text protocol to ketch, and ketch sends each key to its owner in a pool of cache servers. \
+Without a subcommand it serves; without --config, it serves the built-in configuration: memcached on 127.0.0.1:11211, \
+with three stores inside the process behind it. SIGTERM and SIGINT finish what was accepted and end it.";
+
+const EXAMPLES: &str = "\
+Examples:
+  ketch                                          serve the built-in configuration
+  ketch --config ketch.yaml                      serve a file
+  ketch check ketch.yaml                         is the file right?
+  ketch explain --config ketch.yaml user:42      which server has this key?
+  ketch schema > ketch.schema.json               for an editor: # yaml-language-server: $schema=ketch.schema.json";
+
+/// Carries out the command line of this process.
+#[must_use]
+pub fn run() -> ExitCode {
+    let arguments = Arguments::parse();
+    let done = match &arguments.command {
+        None => serve::run(&arguments.serve),
+        Some(Command::Check(args)) => check::run(args),
+        Some(Command::Explain(args)) => explain::run(args),
+        Some(Command::Schema) => schema::run(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Lines about a file begin with its place, so that editors can go there; all else with the program's name.
+fn complain(error: &anyhow::Error) {
+    match error.downcast_ref() {
+        Some(invalid @ ConfigError::Invalid { .. }) => eprintln!("{invalid}"),
+        _ => eprintln!("ketch: {error:#}"),
+    }
+}
+
+/// Writes to stdout. A reader that has seen enough, as `head` has, is no error.
+fn print(text: &str) -> anyhow::Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_arguments_are_sound() {
+        super::Arguments::command().debug_assert();
+    }
+}
