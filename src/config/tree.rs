@@ -77,15 +77,14 @@ impl FieldPath {
         self.0.starts_with(&other.0)
     }
 
-    /// Whether the path fits a pattern such as `pools.*.health`; indexes are left out of the comparison.
+    /// Whether the path fits a pattern such as `pools.*.health`, where `*` is any key. An item of a list fits none.
     pub fn fits(&self, pattern: &str) -> bool {
-        let keys = self.0.iter().filter_map(|step| match step {
-            Step::Key(name, _) => Some(name.as_str()),
-            Step::Index(_) => None,
-        });
-        let mut wanted = pattern.split('.');
-        keys.into_iter().all(|key| wanted.next().is_some_and(|want| want == "*" || want == key))
-            && wanted.next().is_none()
+        let wanted: Vec<_> = pattern.split('.').collect();
+        let same = |(step, wanted): (&Step, &&str)| match step {
+            Step::Key(name, _) => *wanted == "*" || name == wanted,
+            Step::Index(_) => false,
+        };
+        self.0.len() == wanted.len() && self.0.iter().zip(&wanted).all(same)
     }
 
     /// Where the field stands in `text`; `None` when it is not written there.
@@ -343,5 +342,6 @@ k: {1.50: true, l: ~}
         for pattern in ["pools.*", "pools.*.health.probe_interval", "pools.*.readmit", "health"] {
             assert!(!path.fits(pattern), "{pattern}");
         }
+        assert!(!path.index(0).fits("pools.*.health"));
     }
 }

@@ -69,10 +69,10 @@ words! {
     ReadsFrom { "primary" => Primary, "replica" => Replica }
 }
 
-/// The candidate that `text` was probably meant to be: at most a third of it is typed otherwise.
+/// The candidate that `text` was probably meant to be: about a third of it may be typed otherwise.
 pub(super) fn nearest<'a>(text: &str, candidates: &[&'a str]) -> Option<&'a str> {
     let distance = |candidate: &str| strsim::damerau_levenshtein(text, candidate);
-    let allowed = text.chars().count().div_ceil(3);
+    let allowed = (text.chars().count() + 1) / 3;
     candidates.iter().copied().filter(|one| distance(one) <= allowed).min_by_key(|one| distance(one))
 }
 
@@ -101,5 +101,6 @@ mod tests {
     fn only_a_near_word_is_suggested() {
         assert_eq!(nearest("nodse", &["nodes", "memory"]), Some("nodes"));
         assert_eq!(nearest("colour", &["nodes", "memory"]), None);
+        assert_eq!(nearest("q", &["p"]), None);
     }
 }
