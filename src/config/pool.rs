@@ -34,13 +34,19 @@ pub(super) fn convert(at: &Field<'_>, name: &str, typed: &PoolText, limits: &Lim
         redis: redis(at, typed),
         ..default
     };
-    if protocol == Protocol::Embedded && pool.memory < limits.value_size && at.is_clean() {
-        let least = size(limits.value_size as u64);
-        let memory = size(pool.memory as u64);
-        at.key("memory")
-            .refuse(format!("{memory} does not hold one value of limits.value_size; write more than {least}"));
+    if protocol == Protocol::Embedded && at.is_clean() {
+        room_for_a_value(at, pool.memory, limits.value_size);
     }
     pool
+}
+
+/// An embedded store keeps no item of more than half its memory.
+fn room_for_a_value(at: &Field<'_>, memory: usize, value_size: usize) {
+    let least = value_size.saturating_mul(2);
+    if memory < least {
+        let (memory, least) = (size(memory as u64), size(least as u64));
+        at.key("memory").refuse(format!("{memory} is less than twice limits.value_size; write at least {least}"));
+    }
 }
 
 /// Refuses keys that do nothing with this protocol.

@@ -1,4 +1,4 @@
-//! The promises of the room, over whole texts. What people read when a file is wrong stands in `tests/config.rs`.
+//! The promises of the room, over whole texts. What people read when a file is wrong stands in `tests/config/`.
 
 use std::time::Duration;
 
