@@ -242,3 +242,57 @@ fn weight_shares(members: &[Member]) -> Vec<f64> {
     let total: f64 = members.iter().map(|member| f64::from(member.weight)).sum();
     members.iter().map(|member| f64::from(member.weight) / total).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn members(labels: &[&str]) -> Vec<Member> {
+        labels.iter().map(|label| Member { label: (*label).to_owned(), weight: 1 }).collect()
+    }
+
+    fn error(distribution: Distribution, members: &[Member]) -> Option<RingError> {
+        Ring::new(&Placement { distribution, ..Placement::default() }, members).err()
+    }
+
+    #[test]
+    fn a_ring_needs_members_with_weights_and_labels_of_their_own() {
+        let mut weightless = members(&["a", "b"]);
+        weightless[1].weight = 0;
+        for distribution in [Distribution::Ketama, Distribution::Modula, Distribution::Jump, Distribution::Rendezvous] {
+            assert_eq!(error(distribution, &[]), Some(RingError::NoMembers));
+            assert_eq!(error(distribution, &weightless), Some(RingError::ZeroWeight { label: "b".to_owned() }));
+        }
+        let twice = members(&["a", "b", "a"]);
+        let same = Some(RingError::SameLabel { label: "a".to_owned() });
+        assert_eq!(error(Distribution::Ketama, &twice), same);
+        assert_eq!(error(Distribution::Rendezvous, &twice), same);
+        assert_eq!(error(Distribution::Modula, &twice), None);
+        assert_eq!(error(Distribution::Jump, &twice), None);
+    }
+
+    #[test]
+    fn one_member_owns_all_without_work() {
+        let ring = Ring::new(&Placement::default(), &members(&["a"])).unwrap();
+        assert_eq!(ring.hash(b"key"), 0);
+        assert_eq!(ring.walk(7).collect::<Vec<_>>(), [0]);
+        assert_eq!((ring.owner(7), ring.point(7), ring.shares(), ring.len()), (0, None, vec![1.0], 1));
+    }
+
+    #[test]
+    fn the_point_of_a_hash_is_at_or_behind_it_and_has_its_owner() {
+        let ring = Ring::new(&Placement::default(), &members(&["a", "b", "c"])).unwrap();
+        for hash in [0, 1 << 20, 1 << 31, 0xffff_0000] {
+            let point = ring.point(hash).unwrap();
+            assert_eq!(ring.owner(point.into()), ring.owner(hash));
+            assert_eq!(ring.point(point.into()), Some(point));
+            assert!(u64::from(point) >= hash || ring.point(0) == Some(point));
+        }
+    }
+
+    #[test]
+    fn a_ring_is_shared_between_threads() {
+        fn is_shared<T: Send + Sync>() {}
+        is_shared::<Ring>();
+    }
+}

@@ -58,7 +58,6 @@ fn mix(mut x: u64) -> u64 {
     x ^ (x >> 31)
 }
 
-#[allow(clippy::cast_precision_loss)] // 53 bits fit
 fn score(draw: u64, weight: f64) -> f64 {
     let uniform = ((draw >> 11) as f64 + 0.5) / (1_u64 << 53) as f64;
     -weight / uniform.ln()

@@ -64,18 +64,11 @@ impl Slots {
     }
 }
 
-#[allow(clippy::cast_precision_loss)] // a share is a figure to read
 fn ratio(part: u128, whole: u128) -> f64 {
     part as f64 / whole as f64
 }
 
 /// Lamping and Veach, "A Fast, Minimal Memory, Consistent Hash Algorithm", 2014, figure 1.
-#[allow(
-    clippy::cast_precision_loss,
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "the paper's arithmetic"
-)]
 fn jump(mut key: u64, buckets: u64) -> u64 {
     let mut bucket = 0;
     let mut next = 0;

@@ -28,7 +28,6 @@ const CRC16_TABLE: [u16; 256] = {
     let mut table = [0; 256];
     let mut index = 0;
     while index < table.len() {
-        #[allow(clippy::cast_possible_truncation)] // index < 256
         let mut crc = (index as u16) << 8;
         let mut bit = 0;
         while bit < 8 {

@@ -1,6 +1,5 @@
 //! Bob Jenkins' lookup3 (`hashlittle`), 32 bits, with libmemcached's initial value 13.
 
-#[allow(clippy::cast_possible_truncation)] // the length is cut to 32 bits by the original too
 pub(super) fn jenkins(bytes: &[u8]) -> u32 {
     let init = 0xdead_beef_u32.wrapping_add(bytes.len() as u32).wrapping_add(13);
     let mut state = [init; 3];

@@ -2,7 +2,6 @@
 
 const M: u32 = 0x5bd1_e995;
 
-#[allow(clippy::cast_possible_truncation)] // the length is cut to 32 bits by the original too
 pub(super) fn murmur(bytes: &[u8]) -> u32 {
     let len = bytes.len() as u32;
     let mut hash = 0xdead_beef_u32.wrapping_mul(len) ^ len;
