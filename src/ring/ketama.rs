@@ -42,7 +42,7 @@ impl Ketama {
     /// The point at or behind `at`, and its owner. O(log points).
     #[inline]
     pub(super) fn find(&self, at: u32) -> (u32, usize) {
-        // There always is one: the heaviest member has at least 156.
+        // There always is one: the heaviest member has its even part of the points or more.
         self.points.get(&Position(at)).map_or((at, 0), |point| (point.at, point.owner))
     }
 
@@ -96,7 +96,7 @@ enum PointHash {
 
 impl Rule {
     /// twemproxy `ketama_update`; libmemcached 1.1 `update_continuum`, where plain ketama becomes weighted by a weight over
-    /// 1; spymemcached 2.12 `KetamaNodeLocator.setKetamaNodes`, which has weights only when it is given some.
+    /// 1 (if it is told of ketama before it is told of the servers; the other way round it drops the weights); spymemcached 2.12 `KetamaNodeLocator.setKetamaNodes`, which has weights only when it is given some.
     fn of(placement: &Placement, members: &[Member]) -> Self {
         let total = members.iter().map(|member| u64::from(member.weight)).sum();
         let weighted = Some((total, members.len()));

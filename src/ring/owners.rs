@@ -57,8 +57,8 @@ enum Algorithm {
 impl Ring {
     /// Builds the ring of `members`, whose order decides with modula and jump (but for twemproxy, which sorts them).
     ///
-    /// The profiles libmemcached, libmemcached-weighted and spymemcached ignore weights under modula, as those
-    /// programs do.
+    /// The profiles libmemcached, libmemcached-weighted and spymemcached ignore weights but under ketama,
+    /// as those programs do.
     ///
     /// # Errors
     /// [`RingError`] when there is no member, a weight is 0, or two labels are equal under ketama or rendezvous.
@@ -229,12 +229,12 @@ fn order(placement: &Placement, members: &[Member]) -> Vec<usize> {
     order
 }
 
-/// A member's slots under modula and jump. The client libraries' modula knows no weights (libmemcached
+/// A member's slots under modula and jump. The client libraries' lists know no weights (libmemcached
 /// `dispatch_host`, spymemcached `ArrayModNodeLocator`).
 fn slot_weight(placement: &Placement, member: &Member) -> u32 {
-    match (placement.distribution, placement.compatibility) {
-        (_, Compatibility::None | Compatibility::Twemproxy) | (Distribution::Jump, _) => member.weight,
-        _ => 1,
+    match placement.compatibility {
+        Compatibility::None | Compatibility::Twemproxy => member.weight,
+        Compatibility::Libmemcached | Compatibility::LibmemcachedWeighted | Compatibility::Spymemcached => 1,
     }
 }
 

@@ -111,7 +111,6 @@ fn shares_sum_to_one_and_match_a_sample() {
 #[test]
 fn the_order_of_the_list_does_not_matter_to_ketama() {
     for compatibility in [Compatibility::None, Compatibility::Twemproxy] {
-        // crc32 has 15 bits, so that libmemcached's points would collide by the hundred; MD5's do not often.
         let placement = Placement { compatibility, ..placement(Distribution::Ketama, HashKind::Murmur) };
         let forwards = members(&[1, 3, 2, 5, 1, 1, 4]);
         let backwards: Vec<Member> = forwards.iter().cloned().rev().collect();
