@@ -30,7 +30,7 @@ pub enum HashKind {
     Fnv1_32,
     /// FNV-1a, 32 bits.
     Fnv1a32,
-    /// CRC-16 (CCITT, XMODEM).
+    /// CRC-16 (XMODEM) in a register of 32 bits that is never cut to 16.
     Crc16,
     /// 15 bits out of the middle of CRC-32.
     Crc32,
