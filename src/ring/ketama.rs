@@ -95,8 +95,11 @@ enum PointHash {
 }
 
 impl Rule {
-    /// twemproxy `ketama_update`; libmemcached 1.1 `update_continuum`, where plain ketama becomes weighted by a weight over
-    /// 1 (if it is told of ketama before it is told of the servers; the other way round it drops the weights); spymemcached 2.12 `KetamaNodeLocator.setKetamaNodes`, which has weights only when it is given some.
+    /// As twemproxy 0.5 (`ketama_update`), libmemcached 1.1 (`update_continuum`) and spymemcached 2.12
+    /// (`KetamaNodeLocator.setKetamaNodes`) do.
+    ///
+    /// A weight over 1 turns libmemcached's plain ketama into weighted, if it hears of ketama before it hears of the
+    /// servers; the other way round it drops the weights. spymemcached has weights only when it is given some.
     fn of(placement: &Placement, members: &[Member]) -> Self {
         let total = members.iter().map(|member| u64::from(member.weight)).sum();
         let weighted = Some((total, members.len()));
