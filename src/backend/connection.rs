@@ -63,17 +63,22 @@ enum Phase {
 }
 
 /// Why a connection ended.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub(super) enum End {
     /// Nobody needs it any more and nothing is owed.
+    #[error("it is not needed any more")]
     Finished,
     /// The node closed it.
+    #[error("the node closed it")]
     Closed,
     /// The socket failed.
+    #[error(transparent)]
     Broken(io::Error),
     /// The node said what is no answer.
+    #[error("the answer is not memcached's protocol")]
     Garbage,
     /// Nothing came for several requests in a row.
+    #[error("no answer within request_timeout, several times in a row")]
     Silent,
 }
 
@@ -207,9 +212,12 @@ impl Connection {
     /// Settles what the connection owed: what may be sent again is, once, and the rest has failed.
     fn ended(&self, end: &End) {
         match end {
-            End::Closed | End::Broken(_) | End::Finished => {} // if the node is gone, the next attempt says so
-            End::Garbage => self.node.missed(&"the answer is not memcached's protocol"),
-            End::Silent => self.node.missed(&"no answer within request_timeout, several times in a row"),
+            End::Garbage | End::Silent => self.node.missed(end),
+            End::Finished => {}
+            // If the node is gone, the next attempt says so.
+            End::Closed | End::Broken(_) => {
+                tracing::debug!(pool = self.node.pool, node = self.node.name, error = %end, "connection ended");
+            }
         }
         let written = self.state.borrow().written;
         let waiting = self.state.borrow_mut().reset(Phase::Connecting);
