@@ -165,13 +165,19 @@ impl<'a> Field<'a> {
 }
 
 impl fmt::Display for Problem {
+    /// Always one line, whatever was typed.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}:{}: ", self.origin, self.line, self.column)?;
-        match self.field.as_str() {
-            "" => f.write_str(&self.message),
-            field => write!(f, "{field}: {}", self.message),
+        if !self.field.is_empty() {
+            write!(f, "{}: ", printable(&self.field))?;
         }
+        f.write_str(&printable(&self.message))
     }
+}
+
+fn printable(text: &str) -> String {
+    let escape = |c: char| if c.is_control() { c.escape_default().collect() } else { String::from(c) };
+    text.chars().map(escape).collect()
 }
 
 fn lines(problems: &[Problem]) -> String {
@@ -198,6 +204,14 @@ mod tests {
             root.key("a").key("c").refuse("again");
         });
         assert_eq!(lines, ["f:1:1: b: second", "f:3:6: a.c: first"]);
+    }
+
+    #[test]
+    fn a_problem_is_one_line() {
+        assert_eq!(
+            told(|root| root.key("a").key("x\ny").refuse("\"\u{1b}\" is wrong")),
+            ["f:2:1: a.x\\ny: \"\\u{1b}\" is wrong"]
+        );
     }
 
     #[test]

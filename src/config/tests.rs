@@ -191,3 +191,21 @@ fn the_schema_is_draft_7_without_references() {
     assert!(text.contains("http://json-schema.org/draft-07/schema#"));
     assert!(!text.contains("$ref"), "{text}");
 }
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
+
+    /// The annotated file with a few places overwritten by what means something in YAML.
+    #[test]
+    fn no_slip_of_the_pen_makes_the_reader_panic(
+        slips in proptest::collection::vec((0_usize..9999, "[-:,{}\\[\\]&*!|>'\"%@`~? \n#a0]{0,3}"), 1..6)
+    ) {
+        let mut text = include_str!("../../config/ketch.yaml").replace("\n#  ", "\n  ");
+        for (at, slip) in slips {
+            let at = at % text.len();
+            text.replace_range(at..at + 1, &slip);
+        }
+        let told = Config::parse(&text, "t").err().map(|error| error.to_string());
+        proptest::prop_assert!(told.is_none_or(|told| told.lines().all(|line| line.starts_with("t:"))));
+    }
+}
