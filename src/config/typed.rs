@@ -50,10 +50,10 @@ pub(super) struct FileText {
 #[serde(default)]
 #[schemars(deny_unknown_fields)]
 pub(super) struct ListenersText {
-    /// For memcached's text protocol: host:port, [::1]:port or unix:/path.
+    /// For memcached's text protocol: host:port, `[::1]:port` or unix:/path.
     #[schemars(with = "Vec<Typed<Endpoint>>", extend("default" = ["127.0.0.1:11211"]))]
     pub memcached: Option<Vec<Typed<Endpoint>>>,
-    /// For HTTP: host:port, [::1]:port or unix:/path.
+    /// For HTTP: host:port, `[::1]:port` or unix:/path.
     #[schemars(with = "Vec<Typed<Endpoint>>", extend("default" = ["127.0.0.1:11280"]))]
     pub http: Option<Vec<Typed<Endpoint>>>,
 }
@@ -208,7 +208,7 @@ pub(super) enum NodeText {
 #[serde(default)]
 #[schemars(deny_unknown_fields)]
 pub(super) struct NodeMap {
-    /// Where it is: host:port, [::1]:port or unix:/path.
+    /// Where it is: host:port, `[::1]:port` or unix:/path.
     pub address: Typed<Endpoint>,
     /// Its share of the keys, beside those of the others.
     #[schemars(extend("default" = 1))]
