@@ -50,6 +50,7 @@ clients! {
     pymemcache: "with_pymemcache.py",
     pylibmc: "with_pylibmc.py",
     python_memcached: "with_python_memcached.py",
+    meta_memcache: "with_meta_memcache.py",
     node_memcached: "with_memcached.js",
     node_memcache_client: "with_memcache_client.js",
 }
