@@ -3,18 +3,21 @@
 //! It reads the text of src/ for `crate::room` (and `super::room`, and `ketch::room` in the program), in grouped
 //! imports too. Comments may speak of any room.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what it expects by failing")]
+
 use std::path::{Path, PathBuf};
 
 /// Every room with its floor. A new room gets a line here.
 const FLOORS: &[(&str, u8)] = &[
-    ("main", 8),
-    ("lib", 8),
-    ("cli", 7),
-    ("front", 6),
-    ("control", 6),
-    ("topology", 5),
-    ("route", 4),
-    ("backend", 3),
+    ("main", 9),
+    ("lib", 9),
+    ("cli", 8),
+    ("front", 7),
+    ("control", 7),
+    ("topology", 6),
+    ("route", 5),
+    ("backend", 4),
+    ("memory", 3),
     // A leaf: what counts may be used above, and knows nothing but the words that it counts.
     ("metrics", 1),
     ("wire", 1),
