@@ -51,6 +51,16 @@ impl Stream {
     }
 }
 
+impl Stream {
+    /// Has the kernel drop what was written and not sent, when the stream is closed: it must not arrive later.
+    pub fn abort(&self) {
+        if let Self::Tcp(stream) = self {
+            // A socket that is broken already has nothing left to send.
+            let _ = socket2::SockRef::from(stream).set_linger(Some(std::time::Duration::ZERO));
+        }
+    }
+}
+
 impl AsyncRead for Stream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {

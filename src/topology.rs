@@ -9,13 +9,13 @@ use std::sync::Arc;
 use anyhow::Context;
 
 use crate::backend::embedded::{Options, Store};
-use crate::backend::{self, Node, Settings};
-use crate::config::{Config, NodeConfig, PoolConfig, Protocol, ReadsOnError};
+use crate::backend::{self, Node, Quota, Readmission, Settings, Tolerance};
+use crate::config::{Config, NodeConfig, OnEjected, PoolConfig, Protocol, Readmit, ReadsOnError};
 use crate::memory::{Charge, Memory};
 use crate::metrics::Hub;
 use crate::model::{Key, Keys, Read, Reply, ReplyTo, Request};
 use crate::ring::{Member, Ring, label};
-use crate::route::{Broadcast, Gather, Lane, Policy, Pool};
+use crate::route::{Broadcast, Ejected, Gather, Lane, Policy, Pool};
 
 /// The pools and the way to them. Never changes; a new configuration makes a new one.
 #[derive(Debug)]
@@ -149,9 +149,18 @@ pub fn ring_of(pool: &PoolConfig) -> anyhow::Result<Ring> {
 
 fn build_pool(config: &Config, pool: &PoolConfig) -> anyhow::Result<Pool> {
     let ring = ring_of(pool)?;
-    let nodes = pool.nodes.iter().map(|node| Arc::new(build_node(config, pool, node))).collect();
-    let errors_are_misses = pool.reads_on_error == ReadsOnError::Miss;
-    Ok(Pool::new(pool.name.clone(), ring, nodes, Policy { coalesce: pool.coalesce, errors_are_misses }))
+    let quota = Quota::new(pool.nodes.len(), pool.health.max_ejected);
+    let nodes = pool.nodes.iter().map(|node| Arc::new(build_node(config, pool, node, quota.clone()))).collect();
+    let policy = Policy {
+        coalesce: pool.coalesce,
+        errors_are_misses: pool.reads_on_error == ReadsOnError::Miss,
+        ejected: match pool.on_ejected {
+            OnEjected::Rehash => Ejected::Rehash,
+            OnEjected::Miss => Ejected::Miss,
+            OnEjected::Error => Ejected::Error,
+        },
+    };
+    Ok(Pool::new(pool.name.clone(), ring, nodes, policy))
 }
 
 /// The node's string on the ring of its pool.
@@ -164,20 +173,29 @@ pub fn label_of(pool: &PoolConfig, node: &NodeConfig) -> String {
     }
 }
 
-fn build_node(config: &Config, pool: &PoolConfig, node: &NodeConfig) -> Node {
+fn build_node(config: &Config, pool: &PoolConfig, node: &NodeConfig, quota: Arc<Quota>) -> Node {
     let value_size = config.limits.value_size;
     let place = match (&node.endpoint, pool.protocol) {
         (Some(endpoint), Protocol::Memcached) => backend::Place::Remote(endpoint.clone()),
         _ => backend::Place::Embedded(Arc::new(Store::new(Options { memory: pool.memory, value_size }))),
     };
+    let health = &pool.health;
     let settings = Settings {
         connections: pool.connections,
         connect_timeout: pool.connect_timeout,
         request_timeout: pool.request_timeout,
         max_inflight: pool.max_inflight,
         value_size,
+        probe_interval: health.probe_interval,
+        probe_timeout: health.probe_timeout,
+        tolerance: Tolerance { eject_after: health.eject_after, readmit_after: health.readmit_after },
+        readmission: match pool.readmit {
+            Readmit::Replay => Readmission::Replay,
+            Readmit::Flush => Readmission::Flush,
+            Readmit::Keep => Readmission::Keep,
+        },
     };
     let address = node.endpoint.as_ref().map(ToString::to_string);
     let name = node.name.clone().or(address).unwrap_or_default();
-    Node::new(&pool.name, name, place, settings)
+    Node::new(&pool.name, name, place, settings, quota)
 }

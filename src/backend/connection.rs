@@ -12,9 +12,11 @@ use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::backoff::Backoff;
+use super::health::Reason;
 use super::node::Node;
 use super::pending::{Line, Pending};
 use super::talk::Talk;
@@ -36,6 +38,8 @@ pub(super) struct Connection {
     /// How often bytes went out.
     pub(super) departures: Cell<u64>,
     task: RefCell<Waker>,
+    /// Breaks a wait when the connection is suspended, resumed or closed.
+    changed: Notify,
 }
 
 /// What the handle and the task share.
@@ -50,6 +54,8 @@ pub(super) struct State {
     /// How many of them were written.
     pub(super) written: u64,
     pub(super) closing: bool,
+    /// The node is out: it is asked nothing, and nobody connects to it.
+    pub(super) suspended: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -80,6 +86,9 @@ pub(super) enum End {
     /// Nothing came for several requests in a row.
     #[error("no answer within request_timeout, several times in a row")]
     Silent,
+    /// The node was put out.
+    #[error("the node is ejected")]
+    Suspended,
 }
 
 impl Connection {
@@ -92,6 +101,7 @@ impl Connection {
             put: 0,
             written: 0,
             closing: false,
+            suspended: false,
         };
         let connection = Rc::new(Self {
             node,
@@ -100,6 +110,7 @@ impl Connection {
             state: RefCell::new(state),
             departures: Cell::new(0),
             task: RefCell::new(Waker::noop().clone()),
+            changed: Notify::new(),
         });
         tokio::task::spawn_local(connection.clone().keep());
         connection
@@ -109,6 +120,7 @@ impl Connection {
     pub(super) fn ask(&self, request: Request, reply_to: ReplyTo) {
         let mut state = self.state.borrow_mut();
         let refusal = match state.phase {
+            _ if state.suspended => Some(FailureKind::Ejected),
             Phase::Down => Some(FailureKind::Unreachable),
             _ if state.line.len() >= self.node.settings.max_inflight => Some(FailureKind::Overloaded),
             _ if !self.charge.add_fairly(request.weight(), SHARE) => Some(FailureKind::Memory),
@@ -133,7 +145,25 @@ impl Connection {
     /// Ends the connection once nothing is owed on it.
     pub(super) fn close(&self) {
         self.state.borrow_mut().closing = true;
+        self.stir();
+    }
+
+    /// Follows the node's service: out of it, what is owed fails, the socket is broken off, and nobody connects.
+    pub(super) fn suspend(&self, suspended: bool) {
+        let state = &mut *self.state.borrow_mut();
+        if state.suspended == suspended {
+            return;
+        }
+        state.suspended = suspended;
+        if !suspended && state.phase == Phase::Down {
+            state.phase = Phase::Connecting;
+        }
+        self.stir();
+    }
+
+    fn stir(&self) {
         self.task.borrow().wake_by_ref();
+        self.changed.notify_one();
     }
 
     /// Lets go of a request that the node has answered, and hands over the answer.
@@ -154,13 +184,26 @@ impl Connection {
     async fn keep(self: Rc<Self>) {
         let mut backoff = Backoff::default();
         while !self.is_finished() {
+            if self.state.borrow().suspended {
+                backoff.reset();
+                self.refuse(FailureKind::Ejected);
+                self.changed.notified().await;
+                continue;
+            }
             let wait = backoff.next();
             if !wait.is_zero() {
-                self.refuse();
-                sleep(wait).await;
+                self.refuse(FailureKind::Unreachable);
+                tokio::select! {
+                    () = sleep(wait) => {}
+                    () = self.changed.notified() => continue,
+                }
             }
             let begun = Instant::now();
-            match timeout(self.patience(), Stream::connect(&self.endpoint)).await {
+            let connected = tokio::select! {
+                connected = timeout(self.patience(), Stream::connect(&self.endpoint)) => connected,
+                () = self.changed.notified() => continue,
+            };
+            match connected {
                 Err(_) => self.missed(&"no connection within connect_timeout"),
                 Ok(Err(error)) => self.missed(&error),
                 Ok(Ok(stream)) => {
@@ -196,34 +239,35 @@ impl Connection {
     }
 
     fn missed(&self, why: &dyn fmt::Display) {
-        self.node.missed(why);
-        self.refuse();
+        self.node.failed(Reason::Unreachable, why);
+        self.refuse(FailureKind::Unreachable);
     }
 
     /// From now on, and for all that waits: there is no connection.
-    fn refuse(&self) {
+    fn refuse(&self, kind: FailureKind) {
         let waiting = self.state.borrow_mut().reset(Phase::Down);
         for pending in waiting {
             let failure = if pending.again { Reply::maybe_sent } else { Reply::never_sent };
-            self.settle(pending, failure(FailureKind::Unreachable));
+            self.settle(pending, failure(kind));
         }
     }
 
     /// Settles what the connection owed: what may be sent again is, once, and the rest has failed.
     fn ended(&self, end: &End) {
+        let owes = !self.state.borrow().line.is_empty();
         match end {
-            End::Garbage | End::Silent => self.node.missed(end),
-            End::Finished => {}
-            // If the node is gone, the next attempt says so.
-            End::Closed | End::Broken(_) => {
-                tracing::debug!(pool = self.node.pool, node = self.node.name, error = %end, "connection ended");
-            }
+            End::Garbage => self.node.failed(Reason::Garbage, end),
+            End::Closed | End::Broken(_) if owes => self.node.failed(Reason::Closed, end),
+            // If the node is gone, the next attempt says so; time-outs were told one by one.
+            End::Closed | End::Broken(_) | End::Finished | End::Silent | End::Suspended => {}
         }
+        tracing::debug!(pool = self.node.pool, node = self.node.name, %end, "connection ended");
         let written = self.state.borrow().written;
         let waiting = self.state.borrow_mut().reset(Phase::Connecting);
         for mut pending in waiting {
             let unsent = pending.start >= written;
-            if !pending.again && pending.reply_to.is_some() && (unsent || pending.request.is_idempotent()) {
+            let may = !pending.again && (unsent || pending.request.is_idempotent());
+            if may && pending.reply_to.is_some() && !matches!(end, End::Suspended) {
                 pending.again = !unsent;
                 self.state.borrow_mut().send(pending);
                 continue;
@@ -259,6 +303,7 @@ impl End {
             Self::Finished | Self::Closed | Self::Broken(_) => FailureKind::Closed,
             Self::Garbage => FailureKind::Garbage,
             Self::Silent => FailureKind::Timeout,
+            Self::Suspended => FailureKind::Ejected,
         }
     }
 }

@@ -1,11 +1,12 @@
 //! One worker's way to one node.
 
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::connection::Connection;
 use super::embedded::{Now, Store};
+use super::health::Service;
 use super::node::{Node, Place};
 use crate::memory::{Charge, Memory};
 use crate::model::{ReplyTo, Request};
@@ -18,7 +19,7 @@ pub struct Link {
 
 enum Way {
     Store(Arc<Store>),
-    Wire(Vec<Rc<Connection>>),
+    Wire(Rc<[Rc<Connection>]>),
 }
 
 impl Link {
@@ -32,7 +33,9 @@ impl Link {
             Place::Embedded(store) => Way::Store(store.clone()),
             Place::Remote(endpoint) => {
                 let open = || Connection::open(node.clone(), endpoint.clone(), Charge::new(memory));
-                Way::Wire((0..node.settings.connections).map(|_| open()).collect())
+                let connections: Rc<[_]> = (0..node.settings.connections).map(|_| open()).collect();
+                tokio::task::spawn_local(follow(node.clone(), Rc::downgrade(&connections)));
+                Way::Wire(connections)
             }
         };
         Self { node, way }
@@ -71,6 +74,20 @@ impl Drop for Link {
     fn drop(&mut self) {
         if let Way::Wire(connections) = &self.way {
             connections.iter().for_each(|connection| connection.close());
+        }
+    }
+}
+
+/// Has the connections follow the node's service, until the link is dropped.
+async fn follow(node: Arc<Node>, connections: Weak<[Rc<Connection>]>) {
+    let mut changes = node.health.changes();
+    loop {
+        let suspended = *changes.borrow_and_update() != Service::In;
+        let Some(connections) = connections.upgrade() else { return };
+        connections.iter().for_each(|connection| connection.suspend(suspended));
+        drop(connections);
+        if changes.changed().await.is_err() {
+            return;
         }
     }
 }

@@ -1,10 +1,14 @@
 //! The nodes: whoever answers a request in the end.
 //!
 //! A [`Node`] is shared by the workers; a [`Link`] is one worker's way to it. A link answers every request
-//! exactly once, by the pool's deadline. This room must not know which keys a node owns, nor who asks.
+//! exactly once, by the pool's deadline. An [`Errand`] asks a node beside the data path. This room must not know
+//! which keys a node owns, nor who asks.
 
 mod backoff;
 mod connection;
+mod errand;
+mod health;
+mod journal;
 mod link;
 mod node;
 mod pending;
@@ -12,5 +16,8 @@ mod talk;
 
 pub mod embedded;
 
+pub use errand::{Errand, probe};
+pub use health::{Change, Health, Quota, Reason, Service, State, Tolerance};
+pub use journal::Amends;
 pub use link::{Link, now};
-pub use node::{Node, Place, Settings};
+pub use node::{Node, Place, Readmission, Settings};

@@ -1,12 +1,13 @@
 //! A node of a pool, as all workers see it.
 
 use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use super::embedded::Store;
-use crate::model::Endpoint;
+use super::health::{Change, Health, Quota, Reason, Service, State, Tolerance};
+use super::journal::{Amends, Journal};
+use crate::model::{Endpoint, Key};
 
 /// One server of a pool, or a store inside this process.
 #[derive(Debug)]
@@ -19,8 +20,10 @@ pub struct Node {
     pub place: Place,
     /// How long to wait for it and how much to ask of it at once.
     pub settings: Settings,
-    /// Whether the last word in the log was that it can be reached.
-    reachable: AtomicBool,
+    /// Whether it is to be asked.
+    pub health: Health,
+    /// What was written elsewhere while it was out.
+    journal: Mutex<Journal>,
 }
 
 /// Where a node is.
@@ -31,7 +34,7 @@ pub enum Place {
     Remote(Endpoint),
 }
 
-/// What a pool says about the connections to its nodes.
+/// What a pool says about its nodes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// Connections of each worker.
@@ -44,26 +47,110 @@ pub struct Settings {
     pub max_inflight: usize,
     /// The largest value that a node may send, in bytes.
     pub value_size: usize,
+    /// Between two probes.
+    pub probe_interval: Duration,
+    /// The longest that a probe may take.
+    pub probe_timeout: Duration,
+    /// How much it takes to put the node out, and to let it in again.
+    pub tolerance: Tolerance,
+    /// What is done to it before it is let in again.
+    pub readmission: Readmission,
+}
+
+/// What is done to a node before it is let in again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readmission {
+    /// What was written elsewhere meanwhile is deleted on it.
+    Replay,
+    /// It is flushed.
+    Flush,
+    /// Nothing.
+    Keep,
 }
 
 impl Node {
     /// A node nobody has talked to yet.
     #[must_use]
-    pub fn new(pool: &str, name: String, place: Place, settings: Settings) -> Self {
-        Self { pool: pool.to_owned(), name, place, settings, reachable: AtomicBool::new(true) }
+    pub fn new(pool: &str, name: String, place: Place, settings: Settings, quota: Arc<Quota>) -> Self {
+        let health = Health::new(settings.tolerance, quota);
+        Self { pool: pool.to_owned(), name, place, settings, health, journal: Mutex::default() }
     }
 
-    /// A worker has a connection. Logged when it is news.
-    pub(super) fn reached(&self) {
-        if !self.reachable.swap(true, Relaxed) {
-            tracing::info!(pool = self.pool, node = self.name, "node reachable again");
+    /// The node answered in time.
+    #[inline]
+    pub(super) fn answered(&self) {
+        self.tell(self.health.answered(SystemTime::now), &"");
+    }
+
+    /// A request or a connection failed.
+    pub(super) fn failed(&self, reason: Reason, error: &dyn fmt::Display) {
+        self.tell(self.health.failed(reason, SystemTime::now()), error);
+    }
+
+    /// A probe failed.
+    pub fn probe_failed(&self, reason: Reason, error: &dyn fmt::Display) {
+        self.tell(self.health.probe_failed(reason, SystemTime::now()), error);
+    }
+
+    /// A probe succeeded; whether the node is now to be let in again.
+    #[must_use]
+    pub fn probe_succeeded(&self) -> bool {
+        let (enough, change) = self.health.probe_succeeded(SystemTime::now());
+        self.tell(change, &"");
+        enough
+    }
+
+    /// Notes, while the node is out, that `key` (or with `None` every key) is written elsewhere; whether it is out.
+    ///
+    /// Where it is not, the write is the node's own: it was let in again a moment ago.
+    #[must_use]
+    pub fn note_write(&self, key: Option<&Key>) -> bool {
+        let mut journal = self.journal();
+        let is_out = self.health.service() == Service::Out;
+        if is_out && self.settings.readmission != Readmission::Keep {
+            match key {
+                Some(key) => journal.note(key),
+                None => journal.note_all(),
+            }
         }
+        is_out
     }
 
-    /// A worker could not connect, or lost its connection. Logged when it is news.
-    pub(super) fn missed(&self, why: &dyn fmt::Display) {
-        if self.reachable.swap(false, Relaxed) {
-            tracing::warn!(pool = self.pool, node = self.name, error = %why, "node unreachable");
+    /// Lets the node in again if nothing was written elsewhere that it does not know of; else what has to be made
+    /// good before. No write gets between the look and the step.
+    pub fn readmit(&self) -> Result<(), Amends> {
+        let mut journal = self.journal();
+        if let Some(amends) = journal.take() {
+            return Err(amends);
+        }
+        let change = self.health.readmit(SystemTime::now());
+        drop(journal);
+        self.tell(change, &"");
+        Ok(())
+    }
+
+    /// Forgets what was written elsewhere: the node is empty.
+    pub fn forgive(&self) {
+        self.journal().take();
+    }
+
+    fn journal(&self) -> MutexGuard<'_, Journal> {
+        self.journal.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One line of log for a change.
+    fn tell(&self, change: Option<Change>, error: &dyn fmt::Display) {
+        let Some(Change { state, reason, .. }) = change else { return };
+        let (pool, node, reason) = (&self.pool, &self.name, reason.label());
+        match state {
+            State::Ejected => {
+                let held = self.health.service() == Service::Held;
+                tracing::warn!(pool, node, reason, held, %error, "node ejected");
+            }
+            State::Up if reason == Reason::Probes.label() => tracing::info!(pool, node, "node readmitted"),
+            State::Up | State::Suspect | State::Probing => {
+                tracing::debug!(pool, node, reason, %error, state = state.label(), "node state");
+            }
         }
     }
 }

@@ -10,6 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWrite};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::connection::{Connection, End};
+use super::health::Reason;
 use crate::model::{FailureKind, Reply};
 use crate::net::Stream;
 use crate::wire::ReplyDecoder;
@@ -63,6 +64,10 @@ impl<'a> Talk<'a> {
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         self.connection.listen(cx);
+        if self.connection.state.borrow().suspended {
+            self.stream.abort();
+            return Poll::Ready(End::Suspended);
+        }
         loop {
             if let Poll::Ready(Err(error)) = self.write(cx) {
                 return Poll::Ready(End::Broken(error));
@@ -115,11 +120,11 @@ impl<'a> Talk<'a> {
             };
             let pending = state.line.pop();
             drop(state); // whoever hears the answer may ask again
-            if !self.heard {
-                self.heard = true;
-                self.connection.node.reached();
-            }
+            self.heard = true;
             if let Some(pending) = pending {
+                if pending.reply_to.is_some() {
+                    self.connection.node.answered();
+                }
                 self.connection.settle(pending, reply);
             }
         }
@@ -143,7 +148,10 @@ impl<'a> Talk<'a> {
             }
             ready!(self.alarm.as_mut().poll(cx));
             self.armed = false;
-            self.overdue += u32::from(self.expire());
+            if self.expire() {
+                self.overdue += 1;
+                self.connection.node.failed(Reason::Timeout, &"no answer within request_timeout");
+            }
             if self.overdue >= PATIENCE {
                 return Poll::Ready(End::Silent);
             }

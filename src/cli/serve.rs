@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use tokio::runtime::{Builder, LocalOptions};
 use tokio::time::{Instant, sleep};
 
 use super::log;
@@ -52,7 +53,7 @@ fn serve(config: &Config, origin: Option<&str>) -> anyhow::Result<()> {
     let topology = Arc::new(Topology::build(config)?);
     let links: usize = config.pools.iter().map(|pool| pool.nodes.len() * pool.connections).sum();
     control::raise_descriptors(config.limits.connections, links * config.workers);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
     runtime.block_on(until_signal(config, origin, topology))
 }
 
@@ -65,6 +66,7 @@ async fn until_signal(config: &Config, origin: Option<&str>, topology: Arc<Topol
     let posts: Vec<Post> = workers.iter().map(Worker::post).collect();
     let accept = |listener| Acceptor::new(listener, posts.clone(), config.limits.connections, hub.clone()).run();
     let acceptors: Vec<_> = listeners.into_iter().map(|listener| tokio::spawn(accept(listener))).collect();
+    control::probe_all(&topology);
     tokio::spawn(control::sweep(topology));
 
     let signal = control::ended().await.context("cannot wait for signals")?;

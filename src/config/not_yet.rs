@@ -10,10 +10,6 @@ use super::tree::Tree;
 const NOT_YET: &[(&str, Option<&str>, &str)] = &[
     ("listeners.http", None, "serving HTTP"),
     ("admin", None, "the admin server"),
-    ("pools.*.coalesce", None, "merging identical reads"),
-    ("pools.*.health", None, "probing and ejecting nodes"),
-    ("pools.*.on_ejected", None, "probing and ejecting nodes"),
-    ("pools.*.readmit", None, "probing and ejecting nodes"),
     ("pools.*.handover", None, "asking the old owner after a change"),
     ("pools.*.protocol", Some("redis"), "Redis pools"),
     ("pools.*.protocol", Some("redis-cluster"), "Redis pools"),

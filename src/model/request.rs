@@ -129,6 +129,17 @@ pub enum MetaVerb {
 }
 
 impl Request {
+    /// A delete of `key`, whatever bytes it has: as base64 where they cannot stand in a line.
+    #[must_use]
+    pub fn forget(key: &Key) -> Self {
+        if key.is_text() {
+            return Self::Delete(key.clone());
+        }
+        let token = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, key.as_bytes()).into();
+        let (flags, value) = (Bytes::from_static(b"b"), Bytes::new());
+        Self::Meta(Box::new(Meta { verb: MetaVerb::Delete, key: key.clone(), token, flags, value }))
+    }
+
     /// The keys that decide who owns the request; none for [`Request::FlushAll`], which goes to all.
     #[must_use]
     pub fn keys(&self) -> &[Key] {

@@ -8,10 +8,10 @@ use slab::Slab;
 use smallvec::smallvec;
 
 use super::coalesce::Flights;
-use super::pool::Policy;
+use super::pool::{Ejected, Policy};
 use crate::backend::Link;
 use crate::metrics::{Command, Outcome, PoolCells};
-use crate::model::{Failure, Meta, MetaReply, MetaStatus, Receive, Reply, ReplyTo, Request};
+use crate::model::{Failure, FailureKind, Meta, MetaReply, MetaStatus, Receive, Reply, ReplyTo, Request};
 
 /// The open calls of a lane.
 pub(super) struct Calls {
@@ -30,8 +30,9 @@ struct State {
 
 /// One request that is under way, and everybody who waits for its answer.
 pub(super) struct Call {
-    pub(super) link: Rc<Link>,
-    pub(super) hash: u64,
+    /// The way to whoever is asked; or why nobody is.
+    pub(super) link: Result<Rc<Link>, FailureKind>,
+    hash: u64,
     command: Command,
     pub(super) reply_to: ReplyTo,
     /// What was asked; kept for reads only, which may be shared, asked again, or made a miss.
@@ -45,8 +46,8 @@ pub(super) struct Call {
 }
 
 impl Call {
-    pub(super) fn new(link: Rc<Link>, hash: u64, command: Command, reply_to: ReplyTo) -> Self {
-        let departures = link.departures(hash);
+    pub(super) fn new(link: Result<Rc<Link>, FailureKind>, hash: u64, command: Command, reply_to: ReplyTo) -> Self {
+        let departures = link.as_ref().map_or(0, |link| link.departures(hash));
         Self { link, hash, command, reply_to, question: None, joined: Vec::new(), waiting: Vec::new(), departures }
     }
 
@@ -106,8 +107,11 @@ impl Calls {
             }
             tag
         };
-        if let Some(me) = self.me.upgrade() {
-            link.ask(hash, request, ReplyTo::new(me, tag as u64));
+        let Some(me) = self.me.upgrade() else { return };
+        let reply_to = ReplyTo::new(me, tag as u64);
+        match link {
+            Ok(link) => link.ask(hash, request, reply_to),
+            Err(kind) => reply_to.answer(Reply::never_sent(kind)),
         }
     }
 
@@ -146,11 +150,15 @@ impl Calls {
     /// What the client hears when no node answered.
     fn excuse(&self, call: &Call, failure: Failure) -> Reply {
         self.cells.fail(failure.kind);
+        let is_miss = match (failure.kind, self.policy.ejected) {
+            (FailureKind::Memory | FailureKind::Lost, _) => false, // ketch's own trouble is not the cache's
+            (FailureKind::Ejected, Ejected::Miss) => true,
+            (FailureKind::Ejected, Ejected::Error) => false,
+            _ => self.policy.errors_are_misses,
+        };
         match &call.question {
-            Some(Request::Read(read)) if self.policy.errors_are_misses => {
-                Reply::Items(smallvec![None; read.keys.as_slice().len()])
-            }
-            Some(Request::Meta(meta)) if self.policy.errors_are_misses => Reply::Meta(miss(meta)),
+            Some(Request::Read(read)) if is_miss => Reply::Items(smallvec![None; read.keys.as_slice().len()]),
+            Some(Request::Meta(meta)) if is_miss => Reply::Meta(miss(meta)),
             _ => Reply::Failed(failure),
         }
     }

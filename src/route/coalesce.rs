@@ -6,6 +6,7 @@
 //! lane's next write.
 
 use std::hash::BuildHasher;
+use std::rc::Rc;
 
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
@@ -30,7 +31,7 @@ impl Flights {
         let Some(question) = &call.question else { return Some(call) };
         let keys = question.keys();
         let hash = self.hasher.hash_one(keys);
-        let same = |tag: &usize| open[*tag].question.as_ref() == Some(question);
+        let same = |tag: &usize| open[*tag].question.as_ref() == Some(question) && same_way(&open[*tag], &call);
         let Some(&tag) = self.table(keys).find(hash, same) else { return Some(call) };
         let is_single = keys.len() == 1;
         let earlier = &mut open[tag];
@@ -91,6 +92,11 @@ impl Flights {
     fn table_mut(&mut self, keys: &[Key]) -> &mut HashTable<usize> {
         if keys.len() == 1 { &mut self.single } else { &mut self.several }
     }
+}
+
+/// Whether both ask the same node: an owner that has been put out has no answer for those who come now.
+fn same_way(one: &Call, other: &Call) -> bool {
+    matches!((&one.link, &other.link), (Ok(one), Ok(other)) if Rc::ptr_eq(one, other))
 }
 
 fn keys_of(call: &Call) -> &[Key] {

@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 use super::broadcast::Broadcast;
 use super::calls::{Call, Calls};
 use super::gather::Gather;
-use super::pool::Pool;
+use super::pool::{Pool, Seat};
 use crate::backend::{Link, Node};
 use crate::memory::{Charge, Memory};
 use crate::metrics::{Command, PoolCells};
@@ -22,10 +22,10 @@ pub struct Lane {
     memory: Rc<Memory>,
 }
 
-/// The keys of a multi-get that one node owns, and where each stands in the client's list.
+/// The keys of a multi-get that one node is asked for, and where each stands in the client's list.
 struct Part {
-    node: usize,
-    hash: u64,
+    /// Of the first of them; only the hashes differ.
+    seat: Seat,
     keys: Vec<Key>,
     positions: Vec<u32>,
 }
@@ -55,16 +55,31 @@ impl Lane {
             Request::FlushAll { delay } => self.flush(delay, &Broadcast::new(self.links.len(), reply_to)),
             request => {
                 let Some(key) = request.keys().first() else { return };
-                let (hash, node) = self.pool.locate(key);
-                self.send(node, hash, request, reply_to);
+                let seat = self.pool.seat(key);
+                let seat = if seat.node == Ok(seat.owner) { seat } else { self.note(seat, &request) };
+                self.send(seat, request, reply_to);
             }
+        }
+    }
+
+    /// A write that goes to a stand-in is noted for its owner; should the owner have come back, it is the owner's.
+    fn note(&self, seat: Seat, request: &Request) -> Seat {
+        if seat.node.is_err() || request.is_idempotent() {
+            return seat;
+        }
+        match self.pool.nodes()[seat.owner].note_write(request.keys().first()) {
+            true => seat,
+            false => Seat { node: Ok(seat.owner), ..seat },
         }
     }
 
     /// Sends a `flush_all` to every node; `broadcast` hears each of them.
     pub fn flush(&self, delay: Option<Expiry>, broadcast: &Rc<Broadcast>) {
-        for node in 0..self.links.len() {
-            self.send(node, 0, Request::FlushAll { delay }, broadcast.part());
+        for owner in 0..self.links.len() {
+            // A node that is out is flushed before it is let in again; that it was not now is told all the same.
+            let _ = self.pool.nodes()[owner].note_write(None);
+            let seat = Seat { hash: 0, owner, node: Ok(owner) };
+            self.send(seat, Request::FlushAll { delay }, broadcast.part());
         }
     }
 
@@ -75,16 +90,16 @@ impl Lane {
     }
 
     #[inline]
-    fn send(&self, node: usize, hash: u64, request: Request, reply_to: ReplyTo) {
-        let call = Call::new(self.links[node].clone(), hash, Command::of(&request), reply_to);
-        self.calls.open(call, request);
+    fn send(&self, seat: Seat, request: Request, reply_to: ReplyTo) {
+        let link = seat.node.map(|node| self.links[node].clone());
+        self.calls.open(Call::new(link, seat.hash, Command::of(&request), reply_to), request);
     }
 
     fn read_many(&self, keys: &Rc<[Key]>, cas: bool, touch: Option<Expiry>, reply_to: ReplyTo) {
         let mut parts = self.split(keys);
         if let [part] = parts.as_slice() {
             let request = Request::Read(Read { keys: Keys::Many(keys.clone()), cas, touch });
-            return self.send(part.node, part.hash, request, reply_to);
+            return self.send(part.seat, request, reply_to);
         }
         let positions = parts.iter_mut().map(|part| std::mem::take(&mut part.positions)).collect();
         let gather = Gather::new(keys.len(), positions, Charge::new(&self.memory), reply_to);
@@ -93,7 +108,7 @@ impl Lane {
                 1 => Keys::One(part.keys.remove(0)),
                 _ => Keys::Many(part.keys.into()),
             };
-            self.send(part.node, part.hash, Request::Read(Read { keys, cas, touch }), gather.part(index));
+            self.send(part.seat, Request::Read(Read { keys, cas, touch }), gather.part(index));
         }
     }
 
@@ -101,11 +116,11 @@ impl Lane {
     fn split(&self, keys: &[Key]) -> SmallVec<[Part; 8]> {
         let mut parts = SmallVec::<[Part; 8]>::new();
         for (position, key) in (0..).zip(keys) {
-            let (hash, node) = self.pool.locate(key);
-            let part = match parts.iter_mut().find(|part| part.node == node) {
+            let seat = self.pool.seat(key);
+            let part = match parts.iter_mut().find(|part| part.seat.node == seat.node) {
                 Some(part) => part,
                 None => {
-                    parts.push(Part { node, hash, keys: Vec::new(), positions: Vec::new() });
+                    parts.push(Part { seat, keys: Vec::new(), positions: Vec::new() });
                     let last = parts.len() - 1;
                     &mut parts[last]
                 }

@@ -5,7 +5,8 @@
 //!                        │  a multi-get of several owners is split ........... gather
 //!                        │  flush_all goes to every node ..................... broadcast
 //!                        ▼
-//!                      owner: Pool::locate(key) ............................... pool (ring)
+//!                      Pool::seat(key): the owner, or while that is out the
+//!                        │  next live node; its writes are noted ............. pool (ring)
 //!                        │
 //!                        │  an identical read that is unsent is joined,
 //!                        │  one that is under way is waited for ............... coalesce
@@ -29,4 +30,4 @@ mod pool;
 pub use broadcast::Broadcast;
 pub use gather::Gather;
 pub use lane::Lane;
-pub use pool::{Policy, Pool};
+pub use pool::{Ejected, Policy, Pool, Seat};

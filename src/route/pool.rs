@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::backend::{Node, Place};
-use crate::model::Key;
+use crate::backend::{Node, Place, Service};
+use crate::model::{FailureKind, Key};
 use crate::ring::Ring;
 
 /// One ring and the nodes that it gives keys to. Never changes; a new configuration makes a new one.
@@ -22,6 +22,30 @@ pub struct Policy {
     pub coalesce: bool,
     /// Whether a read that no node answered is a miss rather than an error.
     pub errors_are_misses: bool,
+    /// What becomes of the keys of a node that is out.
+    pub ejected: Ejected,
+}
+
+/// What becomes of the keys of a node that is out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ejected {
+    /// They go to the next distinct live owner.
+    Rehash,
+    /// Reads miss, writes are refused.
+    Miss,
+    /// Both are refused.
+    Error,
+}
+
+/// Where a key goes now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seat {
+    /// The key's hash.
+    pub hash: u64,
+    /// The node that owns it.
+    pub owner: usize,
+    /// The node that is asked: the owner, or another while the owner is out.
+    pub node: Result<usize, FailureKind>,
 }
 
 impl Pool {
@@ -58,11 +82,26 @@ impl Pool {
         self.policy
     }
 
-    /// The key's hash and the number of the node that owns it.
+    /// Where `key` goes, as the nodes are now.
     #[inline]
     #[must_use]
-    pub fn locate(&self, key: &Key) -> (u64, usize) {
+    pub fn seat(&self, key: &Key) -> Seat {
         let hash = self.ring.hash(key.as_bytes());
-        (hash, self.ring.owner(hash))
+        let owner = self.ring.owner(hash);
+        let node = match self.nodes[owner].health.service() {
+            Service::In => Ok(owner),
+            Service::Held => Err(FailureKind::Unreachable),
+            Service::Out => self.stand_in(hash).ok_or(FailureKind::Ejected),
+        };
+        Seat { hash, owner, node }
+    }
+
+    /// The next live node behind the owner of `hash`, where the pool wants one.
+    #[must_use]
+    pub fn stand_in(&self, hash: u64) -> Option<usize> {
+        if self.policy.ejected != Ejected::Rehash {
+            return None;
+        }
+        self.ring.walk(hash).skip(1).find(|node| self.nodes[*node].health.service() == Service::In)
     }
 }

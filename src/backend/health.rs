@@ -1,0 +1,435 @@
+//! Whether a node is to be asked: what workers see of it, and why.
+//!
+//! Workers report what they meet, the prober what it is told; the first to see too much takes the node out.
+//! Reading costs a worker one load of a line that hardly ever changes. Time is an argument.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::watch;
+
+/// How many changes a node remembers.
+const HISTORY: usize = 20;
+
+/// Doubts that come and go are remembered once in so long.
+const DOUBT: Duration = Duration::from_secs(1);
+
+/// How much it takes to put a node out, and to let it in again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tolerance {
+    /// Consecutive failures of traffic, or of probes, until a node is out.
+    pub eject_after: u32,
+    /// Consecutive good probes until it is in again.
+    pub readmit_after: u32,
+}
+
+/// How many nodes of a pool may be out at once. Shared by the pool's nodes.
+#[derive(Debug)]
+pub struct Quota {
+    most: u32,
+    out: AtomicU32,
+}
+
+/// One node's health, shared by all threads.
+#[derive(Debug)]
+pub struct Health {
+    service: AtomicU8,
+    /// Consecutive failures of traffic.
+    failures: AtomicU32,
+    ejections: AtomicU64,
+    tolerance: Tolerance,
+    quota: Arc<Quota>,
+    record: Mutex<Record>,
+    /// Tells each worker's connections when the service changes.
+    changes: watch::Sender<Service>,
+}
+
+/// What a worker may ask of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Service {
+    /// Anything.
+    In,
+    /// Nothing: its keys go elsewhere.
+    Out,
+    /// Nothing, but its keys stay: too many nodes of the pool are out already.
+    Held,
+}
+
+/// What people are told of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// It answers.
+    Up,
+    /// It has failed lately, and is still asked.
+    Suspect,
+    /// It is out, or held, and its probes fail.
+    Ejected,
+    /// It is out, or held, and its probes have begun to succeed.
+    Probing,
+}
+
+/// Why a node changed its state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// No connection could be made.
+    Unreachable,
+    /// It broke a connection on which it owed an answer.
+    Closed,
+    /// It did not answer in time.
+    Timeout,
+    /// What it said is not the protocol.
+    Garbage,
+    /// It answered again.
+    Answered,
+    /// Enough probes in a row were good.
+    Probes,
+}
+
+/// One change of state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// When.
+    pub at: SystemTime,
+    /// What the node became.
+    pub state: State,
+    /// Why.
+    pub reason: Reason,
+}
+
+#[derive(Debug)]
+struct Record {
+    state: State,
+    history: VecDeque<Change>,
+    failed_probes: u32,
+    good_probes: u32,
+    /// When it was put out.
+    since: Option<SystemTime>,
+}
+
+impl Quota {
+    /// At most `share` (0 to 1) of `nodes` may be out, rounded down.
+    #[must_use]
+    pub fn new(nodes: usize, share: f64) -> Arc<Self> {
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
+        let most = (nodes as f64 * share.clamp(0.0, 1.0) + 1e-9) as u32;
+        Arc::new(Self { most, out: AtomicU32::new(0) })
+    }
+
+    fn take(&self) -> bool {
+        self.out.fetch_update(Relaxed, Relaxed, |out| (out < self.most).then_some(out + 1)).is_ok()
+    }
+
+    fn give_back(&self) {
+        self.out.fetch_sub(1, Relaxed);
+    }
+}
+
+impl Health {
+    /// A node that is in, and of which nothing is known.
+    #[must_use]
+    pub fn new(tolerance: Tolerance, quota: Arc<Quota>) -> Self {
+        let record =
+            Record { state: State::Up, history: VecDeque::new(), failed_probes: 0, good_probes: 0, since: None };
+        Self {
+            service: AtomicU8::new(Service::In as u8),
+            failures: AtomicU32::new(0),
+            ejections: AtomicU64::new(0),
+            tolerance,
+            quota,
+            record: Mutex::new(record),
+            changes: watch::Sender::new(Service::In),
+        }
+    }
+
+    /// What may be asked of the node now.
+    #[inline]
+    #[must_use]
+    pub fn service(&self) -> Service {
+        match self.service.load(Relaxed) {
+            0 => Service::In,
+            1 => Service::Out,
+            _ => Service::Held,
+        }
+    }
+
+    /// Follows the service from here on.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<Service> {
+        self.changes.subscribe()
+    }
+
+    /// The state, and when and why it changed, the newest last.
+    #[must_use]
+    pub fn history(&self) -> (State, Vec<Change>) {
+        let record = self.record();
+        (record.state, record.history.iter().copied().collect())
+    }
+
+    /// How often it was put out.
+    #[must_use]
+    pub fn ejections(&self) -> u64 {
+        self.ejections.load(Relaxed)
+    }
+
+    /// When it was put out, while it is.
+    #[must_use]
+    pub fn out_since(&self) -> Option<SystemTime> {
+        self.record().since
+    }
+
+    /// A request was answered in time.
+    #[inline]
+    pub fn answered(&self, now: impl FnOnce() -> SystemTime) -> Option<Change> {
+        if self.failures.load(Relaxed) == 0 {
+            return None; // the common case writes nothing
+        }
+        self.failures.store(0, Relaxed);
+        let mut record = self.record();
+        match record.state {
+            State::Suspect if record.failed_probes == 0 => record.change(State::Up, Reason::Answered, now()),
+            _ => None,
+        }
+    }
+
+    /// A request or a connection failed; the change that it made.
+    pub fn failed(&self, reason: Reason, now: SystemTime) -> Option<Change> {
+        let failures = self.failures.fetch_add(1, Relaxed) + 1;
+        self.doubt(failures, reason, now, &mut self.record())
+    }
+
+    /// A probe failed; the change that it made.
+    pub fn probe_failed(&self, reason: Reason, now: SystemTime) -> Option<Change> {
+        let record = &mut *self.record();
+        record.good_probes = 0;
+        record.failed_probes = record.failed_probes.saturating_add(1);
+        match self.service() {
+            Service::In => self.doubt(record.failed_probes, reason, now, record),
+            Service::Held if self.quota.take() => {
+                self.put(Service::Out, now, record);
+                None
+            }
+            Service::Held | Service::Out => match record.state {
+                State::Probing => record.change(State::Ejected, reason, now),
+                _ => None,
+            },
+        }
+    }
+
+    /// A probe succeeded; whether the node is now to be readmitted, and the change that it made.
+    pub fn probe_succeeded(&self, now: SystemTime) -> (bool, Option<Change>) {
+        let record = &mut *self.record();
+        record.failed_probes = 0;
+        record.good_probes = record.good_probes.saturating_add(1);
+        let (enough, change) = match self.service() {
+            Service::In if record.state == State::Suspect && self.failures.load(Relaxed) == 0 => {
+                return (false, record.change(State::Up, Reason::Answered, now));
+            }
+            Service::In => return (false, None),
+            // Its keys never left: one good probe is enough, and there is nothing to make good.
+            Service::Held => (1, None),
+            Service::Out => (self.tolerance.readmit_after, record.change(State::Probing, Reason::Answered, now)),
+        };
+        (record.good_probes >= enough, change)
+    }
+
+    /// Lets the node in again.
+    pub fn readmit(&self, now: SystemTime) -> Option<Change> {
+        let record = &mut *self.record();
+        if self.service() == Service::In {
+            return None;
+        }
+        self.failures.store(0, Relaxed);
+        self.put(Service::In, now, record);
+        record.change(State::Up, Reason::Probes, now)
+    }
+
+    /// Ejects, or suspects, a node that is in and has failed `failures` times in a row.
+    fn doubt(&self, failures: u32, reason: Reason, now: SystemTime, record: &mut Record) -> Option<Change> {
+        if self.service() != Service::In {
+            return None;
+        }
+        if failures < self.tolerance.eject_after {
+            return record.change(State::Suspect, reason, now);
+        }
+        let service = if self.quota.take() { Service::Out } else { Service::Held };
+        self.ejections.fetch_add(1, Relaxed);
+        record.good_probes = 0;
+        self.put(service, now, record);
+        record.change(State::Ejected, reason, now)
+    }
+
+    fn put(&self, service: Service, now: SystemTime, record: &mut Record) {
+        if self.service() == Service::Out {
+            self.quota.give_back();
+        }
+        record.since = match service {
+            Service::In => None,
+            Service::Out | Service::Held => record.since.or(Some(now)),
+        };
+        self.service.store(service as u8, Relaxed);
+        self.changes.send_replace(service);
+    }
+
+    fn record(&self) -> MutexGuard<'_, Record> {
+        self.record.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Record {
+    /// Remembers a change of state; none when it is in that state already.
+    fn change(&mut self, state: State, reason: Reason, at: SystemTime) -> Option<Change> {
+        if self.state == state {
+            return None;
+        }
+        self.state = state;
+        let change = Change { at, state, reason };
+        let passing = |state| matches!(state, State::Up | State::Suspect);
+        if let [.., before, last] = self.history.make_contiguous()
+            && passing(state)
+            && passing(last.state)
+            && passing(before.state)
+            && at.duration_since(before.at).is_ok_and(|age| age < DOUBT)
+        {
+            return None; // one doubt a second is enough to remember
+        }
+        if self.history.len() == HISTORY {
+            self.history.pop_front();
+        }
+        self.history.push_back(change);
+        Some(change)
+    }
+}
+
+impl State {
+    /// As the admin page, logs and metrics have it.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Suspect => "suspect",
+            Self::Ejected => "ejected",
+            Self::Probing => "probing",
+        }
+    }
+}
+
+impl Reason {
+    /// As the admin page, logs and metrics have it.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Unreachable => "unreachable",
+            Self::Closed => "closed",
+            Self::Timeout => "timeout",
+            Self::Garbage => "garbage",
+            Self::Answered => "answered",
+            Self::Probes => "probes",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.label())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TOLERANCE: Tolerance = Tolerance { eject_after: 3, readmit_after: 2 };
+
+    fn at(seconds: u64) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
+    }
+
+    fn fail(health: &Health, times: u32) {
+        for _ in 0..times {
+            health.failed(Reason::Timeout, at(1));
+        }
+    }
+
+    #[test]
+    fn a_node_is_out_after_so_many_failures_in_a_row_and_in_after_so_many_good_probes() {
+        let health = Health::new(TOLERANCE, Quota::new(4, 0.5));
+        fail(&health, 2);
+        assert_eq!(health.history().0, State::Suspect);
+        health.answered(|| at(2));
+        fail(&health, 2);
+        assert_eq!(health.service(), Service::In);
+        fail(&health, 1);
+        assert_eq!((health.service(), health.history().0), (Service::Out, State::Ejected));
+
+        assert_eq!(health.probe_succeeded(at(3)).0, false);
+        assert_eq!(health.history().0, State::Probing);
+        health.probe_failed(Reason::Unreachable, at(4));
+        assert_eq!(health.history().0, State::Ejected);
+        assert_eq!(health.probe_succeeded(at(5)).0, false);
+        assert_eq!(health.probe_succeeded(at(6)).0, true);
+        assert_eq!(health.service(), Service::Out, "only the readmission lets it in");
+        assert_eq!(health.readmit(at(7)).unwrap().state, State::Up);
+        assert_eq!(health.service(), Service::In);
+    }
+
+    #[test]
+    fn probes_alone_eject_and_do_not_hide_failing_traffic() {
+        let health = Health::new(TOLERANCE, Quota::new(4, 0.5));
+        for _ in 0..3 {
+            health.probe_failed(Reason::Unreachable, at(1));
+        }
+        assert_eq!(health.service(), Service::Out);
+
+        let health = Health::new(TOLERANCE, Quota::new(4, 0.5));
+        for _ in 0..3 {
+            health.failed(Reason::Timeout, at(1));
+            health.probe_succeeded(at(1));
+        }
+        assert_eq!(health.service(), Service::Out);
+    }
+
+    #[test]
+    fn past_max_ejected_nodes_are_held_and_their_keys_stay() {
+        let quota = Quota::new(4, 0.5);
+        let nodes: Vec<_> = (0..3).map(|_| Health::new(TOLERANCE, quota.clone())).collect();
+        nodes.iter().for_each(|node| fail(node, 3));
+        let services = || nodes.iter().map(Health::service).collect::<Vec<_>>();
+        assert_eq!(services(), [Service::Out, Service::Out, Service::Held]);
+
+        nodes[0].readmit(at(2));
+        nodes[2].probe_failed(Reason::Unreachable, at(2));
+        assert_eq!(services(), [Service::In, Service::Out, Service::Out]);
+
+        let alone = Health::new(TOLERANCE, Quota::new(1, 0.5));
+        fail(&alone, 3);
+        assert_eq!(alone.service(), Service::Held);
+        assert_eq!(alone.probe_succeeded(at(3)).0, true);
+    }
+
+    #[test]
+    fn the_history_keeps_the_last_changes_and_one_doubt_a_second() {
+        let health = Health::new(TOLERANCE, Quota::new(4, 0.5));
+        for _ in 0..100 {
+            health.failed(Reason::Timeout, at(1));
+            health.answered(|| at(1));
+        }
+        assert_eq!(health.history().1.len(), 2);
+        for second in 2..100 {
+            health.failed(Reason::Timeout, at(second));
+            health.answered(|| at(second));
+        }
+        assert_eq!(health.history().1.len(), HISTORY);
+    }
+
+    #[test]
+    fn those_who_follow_hear_of_a_change() {
+        let health = Health::new(TOLERANCE, Quota::new(4, 0.5));
+        let mut changes = health.changes();
+        fail(&health, 3);
+        assert!(changes.has_changed().unwrap());
+        assert_eq!(*changes.borrow_and_update(), Service::Out);
+    }
+}

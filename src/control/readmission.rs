@@ -1,0 +1,105 @@
+//! Makes a node forget what was written elsewhere while it was out, and lets it in again.
+//!
+//! Its stand-ins forget the same keys afterwards: should it be out once more, they must not answer with what they
+//! were told this time.
+
+use std::collections::HashMap;
+use std::io;
+use std::time::SystemTime;
+
+use crate::backend::{Amends, Errand, Node, Readmission};
+use crate::model::{Key, MetaStatus, Reply, Request};
+use crate::route::Pool;
+
+/// Lets node `index` of `pool` in, once it has nothing that is out of date.
+///
+/// # Errors
+/// When it cannot be told what to forget; it stays out.
+pub async fn readmit(pool: &Pool, index: usize) -> io::Result<()> {
+    let node = &pool.nodes()[index];
+    let mut forgotten = Vec::new();
+    match node.settings.readmission {
+        Readmission::Keep => {}
+        Readmission::Flush => flush(&mut Errand::to(node).await?).await?,
+        Readmission::Replay if is_empty(node).await => node.forgive(),
+        Readmission::Replay => {}
+    }
+    // Writes go on meanwhile: each look takes what came since the last.
+    while let Err(amends) = node.readmit() {
+        let mut errand = Errand::to(node).await.inspect_err(|_| restore(node, &amends))?;
+        let made = match &amends {
+            Amends::Flush => flush(&mut errand).await,
+            Amends::Delete(keys) => delete(&mut errand, keys).await,
+        };
+        made.inspect_err(|_| restore(node, &amends))?;
+        if let Amends::Delete(keys) = amends {
+            forgotten.extend(keys);
+        }
+    }
+    tracing::debug!(pool = node.pool, node = node.name, keys = forgotten.len(), "keys written elsewhere are deleted");
+    clean_stand_ins(pool, forgotten).await;
+    Ok(())
+}
+
+/// Whether the node was started after it was put out, and so has nothing from before.
+async fn is_empty(node: &Node) -> bool {
+    let Some(since) = node.health.out_since() else { return false };
+    let uptime = async { Errand::to(node).await?.uptime().await };
+    let Ok(uptime) = uptime.await else { return false };
+    // memcached counts whole seconds; one more is for the rounding.
+    let out = SystemTime::now().duration_since(since).unwrap_or_default();
+    uptime.as_secs() + 1 < out.as_secs()
+}
+
+async fn flush(errand: &mut Errand) -> io::Result<()> {
+    expect(&errand.ask(&[Request::FlushAll { delay: None }]).await?, |reply| *reply == Reply::Ok)
+}
+
+async fn delete(errand: &mut Errand, keys: &[Key]) -> io::Result<()> {
+    let requests: Vec<_> = keys.iter().map(Request::forget).collect();
+    let is_gone = |reply: &Reply| match reply {
+        Reply::Meta(meta) => matches!(meta.status, MetaStatus::Done | MetaStatus::NotFound),
+        reply => matches!(reply, Reply::Deleted | Reply::NotFound),
+    };
+    expect(&errand.ask(&requests).await?, is_gone)
+}
+
+fn expect(replies: &[Reply], good: impl Fn(&Reply) -> bool) -> io::Result<()> {
+    match replies.iter().find(|reply| !good(reply)) {
+        None => Ok(()),
+        Some(reply) => Err(io::Error::other(format!("the node answered {reply:?}"))),
+    }
+}
+
+/// What could not be made good is noted again.
+fn restore(node: &Node, amends: &Amends) {
+    match amends {
+        Amends::Flush => {
+            let _ = node.note_write(None);
+        }
+        Amends::Delete(keys) => {
+            for key in keys {
+                let _ = node.note_write(Some(key));
+            }
+        }
+    }
+}
+
+/// Deletes keys where they were written while their owner was out. A stand-in that cannot be asked has failed
+/// itself, and makes its own amends.
+async fn clean_stand_ins(pool: &Pool, keys: Vec<Key>) {
+    let mut by_stand_in = HashMap::<usize, Vec<Key>>::new();
+    for key in keys {
+        let hash = pool.ring().hash(key.as_bytes());
+        if let Some(stand_in) = pool.stand_in(hash) {
+            by_stand_in.entry(stand_in).or_default().push(key);
+        }
+    }
+    for (stand_in, keys) in by_stand_in {
+        let node = &pool.nodes()[stand_in];
+        let cleaned = async { delete(&mut Errand::to(node).await?, &keys).await };
+        if let Err(error) = cleaned.await {
+            tracing::debug!(pool = node.pool, node = node.name, %error, "a stand-in keeps what it was told");
+        }
+    }
+}
