@@ -8,6 +8,7 @@
 
 mod classic;
 mod command;
+mod decoder;
 mod meta;
 mod node;
 mod number;
@@ -15,7 +16,11 @@ mod outbox;
 mod reply;
 mod word;
 
-pub use command::{Closing, Command, CommandDecoder, MAX_READ_LINE, Spelling};
+pub use command::{Closing, Command, Spelling};
+pub use decoder::{CommandDecoder, MAX_READ_LINE};
 pub use node::{Garbage, ReplyDecoder, encode_request};
 pub use outbox::Outbox;
 pub use reply::encode_reply;
+
+#[cfg(test)]
+mod tests;

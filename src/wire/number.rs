@@ -76,3 +76,64 @@ impl Digits {
 fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t'..=b'\r')
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unsigned_numbers_are_strtouls() {
+        for (text, long, short) in [
+            ("0", Some(0), Some(0)),
+            ("00012", Some(12), Some(12)),
+            ("+7", Some(7), Some(7)),
+            (" \t7\tx", Some(7), Some(7)),
+            ("-0", Some(0), Some(0)),
+            ("-1", None, None),
+            ("4294967296", Some(1 << 32), Some(0)),
+            ("18446744073709551615", Some(u64::MAX), Some(u32::MAX)),
+            ("18446744073709551615\t-", None, None),
+            ("18446744073709551616", None, None),
+            ("-18446744073709551615", Some(1), Some(1)),
+            ("-9223372036854775808", None, None),
+            ("", None, None),
+            ("-", None, None),
+            ("+-1", None, None),
+            ("1x", None, None),
+            ("0x1", None, None),
+            ("1.5", None, None),
+        ] {
+            assert_eq!((unsigned64(text.as_bytes()), unsigned32(text.as_bytes())), (long, short), "{text}");
+        }
+    }
+
+    #[test]
+    fn signed_numbers_are_strtols() {
+        for (text, number) in [
+            ("-1", Some(-1)),
+            ("2147483648", Some(i32::MIN)),
+            ("4294967297", Some(1)),
+            ("9223372036854775807", Some(-1)),
+            ("9223372036854775808", None),
+            ("-9223372036854775808", Some(0)),
+            ("-9223372036854775809", None),
+            ("\r5\r", Some(5)),
+        ] {
+            assert_eq!(signed32(text.as_bytes()), number, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_node_writes_plain_digits() {
+        assert_eq!(plain(b"18446744073709551615"), Some(u64::MAX));
+        for text in ["", "-1", "+1", " 1", "1 ", "1\tx", "18446744073709551616"] {
+            assert_eq!(plain(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_length_leaves_room_for_the_line_end() {
+        assert_eq!((length(-1), length(0)), (None, Some(0)));
+        assert_eq!((length(i32::MAX - 2), length(i32::MAX - 1)), (Some(2_147_483_645), None));
+    }
+}

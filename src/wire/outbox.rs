@@ -172,3 +172,95 @@ impl Buf for Outbox {
         self.tidy();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn large(byte: u8) -> Bytes {
+        vec![byte; LINK].into()
+    }
+
+    /// What `slices` vectored chunks show, joined.
+    fn shown(out: &Outbox, slices: usize) -> Vec<u8> {
+        let mut chunks = vec![IoSlice::new(&[]); slices];
+        let filled = out.chunks_vectored(&mut chunks);
+        chunks[..filled].iter().flat_map(|chunk| chunk.to_vec()).collect()
+    }
+
+    #[test]
+    fn text_and_links_leave_in_order() {
+        let mut out = Outbox::new();
+        out.put_bytes(large(b'x'));
+        out.put(b"a");
+        out.put_number(18_446_744_073_709_551_615);
+        out.put_signed(-1);
+        out.put_bytes(large(b'y'));
+        out.put_bytes(large(b'z'));
+        out.put_bytes(Bytes::from_static(b"end"));
+        let all = [&large(b'x')[..], b"a18446744073709551615-1", &large(b'y'), &large(b'z'), b"end"].concat();
+        assert_eq!(out.len(), all.len());
+        assert_eq!(shown(&out, 8), all);
+        assert_eq!(shown(&out, 1), large(b'x'));
+        assert_eq!(out.copy_to_bytes(all.len()), all);
+        assert!(out.is_empty());
+    }
+
+    #[test]
+    fn large_values_are_not_copied() {
+        let value = large(b'x');
+        let mut out = Outbox::new();
+        out.put_bytes(value.clone());
+        assert_eq!(out.chunk().as_ptr(), value.as_ptr());
+    }
+
+    #[test]
+    fn memory_is_given_back_when_nothing_waits() {
+        let mut out = Outbox::new();
+        out.put(&[0; 100_000]);
+        out.release();
+        assert_eq!(out.len(), 100_000);
+        out.advance(100_000);
+        out.release();
+        assert_eq!(out.text.capacity(), 0);
+    }
+
+    #[test]
+    fn an_outbox_that_never_runs_empty_does_not_grow() {
+        let mut out = Outbox::new();
+        out.put(&[0; 1000]);
+        for _ in 0..10_000 {
+            out.put(&[0; 1000]);
+            out.advance(1000);
+        }
+        assert!(out.text.capacity() <= 8 * COMPACT, "{}", out.text.capacity());
+    }
+
+    proptest! {
+        #[test]
+        fn it_is_a_queue_of_bytes(steps in prop::collection::vec((any::<u8>(), 0_usize..3, 0_usize..6000), 1..12)) {
+            let (mut out, mut model) = (Outbox::new(), Vec::new());
+            for (byte, step, size) in steps {
+                let bytes = vec![byte; size];
+                match step {
+                    0 => out.put(&bytes),
+                    1 => out.put_bytes(bytes.clone().into()),
+                    _ => {
+                        let count = size.min(model.len());
+                        out.advance(count);
+                        model.drain(..count);
+                    }
+                }
+                if step < 2 {
+                    model.extend_from_slice(&bytes);
+                }
+                prop_assert_eq!(out.len(), model.len());
+                prop_assert_eq!(&shown(&out, 100), &model);
+                prop_assert!(model.starts_with(out.chunk()));
+                prop_assert_eq!(out.chunk().is_empty(), model.is_empty());
+            }
+        }
+    }
+}

@@ -60,3 +60,24 @@ impl<'a, const N: usize> Arguments<'a, N> {
         &self.words[..self.count]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_spaces_part_words_and_a_zero_ends_the_line() {
+        let words = |line: &'static [u8]| Words::new(line).collect::<Vec<_>>();
+        assert_eq!(words(b"  get  a\tb \r "), [&b"get"[..], b"a\tb", b"\r"]);
+        assert_eq!(words(b"get a\0b c"), [&b"get"[..], b"a"]);
+        assert_eq!(words(b"   "), [b""; 0]);
+    }
+
+    #[test]
+    fn one_argument_too_many_is_seen() {
+        let count = |line: &'static [u8]| Arguments::<2>::new(Words::new(line)).map(|it| it.as_slice().len());
+        assert_eq!(count(b""), Some(0));
+        assert_eq!(count(b"a b "), Some(2));
+        assert_eq!(count(b"a b c"), None);
+    }
+}

@@ -5,7 +5,8 @@ mod retrieval;
 mod server;
 mod storage;
 
-use super::command::{Command, Parsed};
+use super::command::Command;
+use super::decoder::Parsed;
 use super::word::Words;
 use crate::model::StoreMode;
 

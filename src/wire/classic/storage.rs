@@ -2,7 +2,8 @@
 
 use super::{BAD_FORMAT, ERROR, is_silent, refuse};
 use crate::model::{Expiry, Key, Request, StoreMode};
-use crate::wire::command::{Awaited, Command, Head, Parsed, Spelling, TOO_LARGE, too_large};
+use crate::wire::command::{Command, Spelling};
+use crate::wire::decoder::{Awaited, Head, Parsed, TOO_LARGE, too_large};
 use crate::wire::number;
 use crate::wire::word::{Arguments, Words};
 

@@ -45,3 +45,35 @@ fn value(byte: u8) -> Option<Option<u8>> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_decoded_as_memcached_decodes_it() {
+        for (text, bytes) in [
+            ("Zm9v", Some(&b"foo"[..])),
+            ("Zm9vYg==", Some(b"foob")),
+            ("AAE=", Some(b"\0\x01")),
+            ("+/+/", Some(b"\xfb\xff\xbf")),
+            ("Z!m9\tv\u{e9}", Some(b"foo")),
+            ("Zm9vZg==Zm9v", Some(b"foof")),
+            ("=AAA", Some(b"\0\0")),
+            ("Zm9", None),
+            ("!!!!", None),
+            ("Z===", None),
+            ("====", None),
+            ("", None),
+        ] {
+            assert_eq!(decode(text.as_bytes()).as_deref(), bytes, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_encoded_decodes() {
+        for bytes in [&b"a"[..], b"ab", b"abc", b"\0\xff \n"] {
+            assert_eq!(decode(encode(bytes).as_bytes()).as_deref(), Some(bytes));
+        }
+    }
+}

@@ -9,7 +9,8 @@ mod flags;
 use bytes::Bytes;
 
 use self::flags::Flags;
-use super::command::{Awaited, Command, Head, Parsed, Spelling, TOO_LARGE, too_large};
+use super::command::{Command, Spelling};
+use super::decoder::{Awaited, Head, Parsed, TOO_LARGE, too_large};
 use super::number;
 use super::word::{Arguments, Words};
 use crate::model::{Key, MAX_KEY, Meta, MetaVerb, Request};

@@ -6,7 +6,7 @@ use super::Garbage;
 use super::line::{self, MetaLine};
 use super::request::touch_line_end;
 use crate::model::{Item, Items, MetaReply, MetaStatus, Read, Reply, Request};
-use crate::wire::command::SPLIT;
+use crate::wire::decoder::SPLIT;
 use crate::wire::number;
 use crate::wire::word::Words;
 
