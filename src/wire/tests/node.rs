@@ -43,18 +43,19 @@ fn noreply_and_q_never_reach_a_node() {
 
 #[test]
 fn a_key_that_fits_no_line_is_deleted_by_its_base64_name() {
-    let delete = Request::Delete(key(b"a b\n"));
-    assert_eq!(sent(&delete), r"md YSBiCg== b\r\n");
-    assert_eq!(replies(&[delete.clone()], [&b"HD\r\n"[..]]), Ok(vec![Reply::Deleted]));
-    assert_eq!(replies(&[delete], [&b"NF\r\n"[..]]), Ok(vec![Reply::NotFound]));
+    let delete = [Request::Delete(key(b"a b\n"))];
+    assert_eq!(sent(&delete[0]), r"md YSBiCg== b\r\n");
+    assert_eq!(replies(&delete, [&b"HD\r\n"[..]]), Ok(vec![Reply::Deleted]));
+    assert_eq!(replies(&delete, [&b"NF\r\n"[..]]), Ok(vec![Reply::NotFound]));
 }
 
 #[test]
 fn a_gat_of_many_keys_goes_out_in_lines_that_a_node_takes() {
     let keys: Vec<Key> = (0..20).map(|n| key(format!("{n:0>250}").as_bytes())).collect();
-    let asked = Request::Read(Read { keys: Keys::Many(keys.into()), cas: true, touch: Some(Expiry(i32::MIN)) });
+    let asked = [Request::Read(Read { keys: Keys::Many(keys.into()), cas: true, touch: Some(Expiry(i32::MIN)) })];
+    let twice = [asked[0].clone(), asked[0].clone()];
     let mut out = Outbox::new();
-    encode_request(&asked, &mut out);
+    encode_request(&asked[0], &mut out);
     let sent = written(out);
     let lines: Vec<&[u8]> = sent.split_inclusive(|byte| *byte == b'\n').collect();
     assert_eq!(lines.len(), 3);
@@ -62,18 +63,17 @@ fn a_gat_of_many_keys_goes_out_in_lines_that_a_node_takes() {
 
     // The second line finds one item, of key 9; the others none.
     let item = format!("VALUE {:0>250} 0 1 5\r\nx\r\n", 9);
-    let reply = replies(&[asked.clone()], [b"END\r\n", item.as_bytes(), b"END\r\n", b"END\r\n"]).unwrap();
+    let reply = replies(&asked, [b"END\r\n", item.as_bytes(), b"END\r\n", b"END\r\n"]).unwrap();
     let [Reply::Items(items)] = &reply[..] else { panic!("{reply:?}") };
     assert_eq!(items.len(), 20);
     assert_eq!(items.iter().position(Option::is_some), Some(9));
     assert_eq!(items.iter().flatten().count(), 1);
 
     // A line that fails does not lose step with the next ones, and a key is not looked for in another line.
-    let reply =
-        replies(&[asked.clone(), asked.clone()], [&b"SERVER_ERROR x\r\nEND\r\nEND\r\nEND\r\nEND\r\nEND\r\n"[..]]);
+    let reply = replies(&twice, [&b"SERVER_ERROR x\r\nEND\r\nEND\r\nEND\r\nEND\r\nEND\r\n"[..]]);
     let empty = Reply::Items(Items::from_elem(None, 20));
     assert_eq!(reply, Ok(vec![Reply::Refused(Bytes::from_static(b"SERVER_ERROR x")), empty]));
-    let early = replies(&[asked], [item.as_bytes()]);
+    let early = replies(&asked, [item.as_bytes()]);
     assert_eq!(early, Err(Garbage("an item that was not asked for")));
 }
 
