@@ -172,6 +172,9 @@ impl CommandDecoder {
 
 #[inline]
 fn parse(line: &[u8], value_size: usize) -> Parsed {
+    if let Some(command) = classic::plain_get(line) {
+        return command.into();
+    }
     let mut words = Words::new(line);
     match words.next() {
         Some([b'm', letter]) => meta::parse(*letter, words, value_size),

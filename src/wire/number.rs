@@ -36,8 +36,19 @@ pub fn signed32(text: &[u8]) -> Option<i32> {
 /// Decimal digits and nothing else, as a node writes a number.
 #[inline]
 pub fn plain(text: &[u8]) -> Option<u64> {
-    let digits = Digits::read(text)?;
-    (!digits.negative && text.first()?.is_ascii_digit() && text.last()?.is_ascii_digit()).then_some(digits.magnitude)
+    leading(text).and_then(|(number, rest)| rest.is_empty().then_some(number))
+}
+
+/// The decimal digits that `text` begins with, and what stands behind them.
+#[inline]
+pub fn leading(text: &[u8]) -> Option<(u64, &[u8])> {
+    let mut number = 0_u64;
+    let mut rest = text;
+    while let [digit @ b'0'..=b'9', behind @ ..] = rest {
+        number = number.checked_mul(10)?.checked_add(u64::from(digit - b'0'))?;
+        rest = behind;
+    }
+    (rest.len() < text.len()).then_some((number, rest))
 }
 
 /// A value's length: memcached has to be able to add the line end to it in 31 bits.
@@ -59,13 +70,8 @@ impl Digits {
         if negative || text[at] == b'+' {
             at += 1;
         }
-        let first = at;
-        let mut magnitude = 0_u64;
-        while let Some(digit) = text.get(at).filter(|byte| byte.is_ascii_digit()) {
-            magnitude = magnitude.checked_mul(10)?.checked_add(u64::from(digit - b'0'))?;
-            at += 1;
-        }
-        if at == first || text.get(at).is_some_and(|byte| !is_space(*byte)) {
+        let (magnitude, rest) = leading(&text[at..])?;
+        if rest.first().is_some_and(|byte| !is_space(*byte)) {
             return None;
         }
         Some(Self { negative, magnitude })

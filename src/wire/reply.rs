@@ -31,9 +31,13 @@ fn encode_items(keys: &Keys, cas: bool, items: Items, out: &mut Outbox) {
 fn encode_item(key: &[u8], cas: bool, item: Item, out: &mut Outbox) {
     out.put(b"VALUE ");
     out.put(key);
-    out.put(b" ");
-    out.put_number(u64::from(item.flags));
-    out.put(b" ");
+    if item.flags == 0 {
+        out.put(b" 0 ");
+    } else {
+        out.put(b" ");
+        out.put_number(u64::from(item.flags));
+        out.put(b" ");
+    }
     out.put_number(item.value.len() as u64);
     if cas {
         out.put(b" ");

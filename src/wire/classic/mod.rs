@@ -10,6 +10,8 @@ use super::decoder::Parsed;
 use super::word::Words;
 use crate::model::StoreMode;
 
+pub use retrieval::plain_get;
+
 const ERROR: &[u8] = b"ERROR";
 const BAD_FORMAT: &[u8] = b"CLIENT_ERROR bad command line format";
 const BAD_EXPTIME: &[u8] = b"CLIENT_ERROR invalid exptime argument";

@@ -9,6 +9,18 @@ use crate::wire::word::Words;
 /// Room for so many keys is taken at once; more take it as they come.
 const FIRST_ROOM: usize = 64;
 
+/// The commonest line by far, `get` with one key and nothing odd about it; `None` for all others.
+#[inline]
+pub fn plain_get(line: &[u8]) -> Option<Command> {
+    let word = line.strip_prefix(b"get ")?;
+    if memchr::memchr2(b' ', 0, word).is_some() {
+        return None;
+    }
+    let keys = Keys::One(Key::new(word).ok()?);
+    let spelling = Spelling::Read { keys: keys.clone(), cas: false };
+    Some(Command::Ask { request: Request::Read(Read { keys, cas: false, touch: None }), spelling })
+}
+
 /// `get` and `gets`. One key too long among the others, and memcached answers that instead of what it found.
 #[inline]
 pub fn get(words: Words<'_>, cas: bool) -> Command {

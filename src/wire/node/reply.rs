@@ -5,10 +5,9 @@ use bytes::{Buf, Bytes, BytesMut};
 use super::Garbage;
 use super::line::{self, MetaLine};
 use super::request::touch_line_end;
-use crate::model::{Item, Items, MetaReply, MetaStatus, Read, Reply, Request};
+use crate::model::{Item, Items, Key, Meta, MetaReply, MetaStatus, Read, Reply, Request};
 use crate::wire::decoder::SPLIT;
 use crate::wire::number;
-use crate::wire::word::Words;
 
 /// The longest line of a reply, in bytes; memcached's own are under 1,024.
 const MAX_LINE: usize = 4096;
@@ -59,32 +58,41 @@ impl ReplyDecoder {
     /// # Errors
     /// [`Garbage`]: nothing more can be read from this connection.
     pub fn decode(&mut self, asked: &Request, buffer: &mut BytesMut) -> Result<Option<Reply>, Garbage> {
+        let mut read = 0;
+        let reply = self.decode_from(asked, buffer, &mut read);
+        buffer.advance(read);
+        reply
+    }
+
+    /// [`Self::decode`] that leaves what it has understood, `read` bytes, at the front of `buffer`: one step
+    /// forward for all items of a read costs less than three for each.
+    fn decode_from(
+        &mut self,
+        asked: &Request,
+        buffer: &mut BytesMut,
+        read: &mut usize,
+    ) -> Result<Option<Reply>, Garbage> {
         loop {
             if let Some(awaited) = &self.awaited {
                 let len = awaited.len;
-                self.wanted = (len + 2).saturating_sub(buffer.len());
+                self.wanted = (len + 2).saturating_sub(buffer.len() - *read);
                 if self.wanted > 0 {
                     return Ok(None);
                 }
-                let value = take_value(len, buffer)?;
+                let value = take_value(len, buffer, read)?;
                 if let Some(reply) = self.place(value) {
                     return Ok(Some(reply));
                 }
             }
-            let Some(end) = self.line_end(buffer)? else { return Ok(None) };
-            let line = buffer[..end].strip_suffix(b"\r").unwrap_or(&buffer[..end]);
+            let unread = &buffer[*read..];
+            let Some(end) = self.line_end(unread)? else { return Ok(None) };
+            *read += end + 1;
+            let line = unread[..end].strip_suffix(b"\r").unwrap_or(&unread[..end]);
             let reply = match asked {
-                Request::Read(read) => self.read_line(read, line)?,
-                Request::Meta(asked) => match line::meta(asked, line)? {
-                    MetaLine::Whole(reply) => Some(reply),
-                    MetaLine::Value { flags, len } => {
-                        self.awaited = Some(Awaited { head: Head::Meta { flags }, len: self.length(len)? });
-                        None
-                    }
-                },
+                Request::Read(asked) => self.read_line(asked, line)?,
+                Request::Meta(asked) => self.meta_line(asked, line)?,
                 asked => Some(line::classic(asked, line)?),
             };
-            buffer.advance(end + 1);
             if reply.is_some() {
                 return Ok(reply);
             }
@@ -99,12 +107,12 @@ impl ReplyDecoder {
     }
 
     #[inline]
-    fn line_end(&mut self, buffer: &BytesMut) -> Result<Option<usize>, Garbage> {
-        let unseen = buffer.get(self.scanned..).unwrap_or_default();
+    fn line_end(&mut self, unread: &[u8]) -> Result<Option<usize>, Garbage> {
+        let unseen = unread.get(self.scanned..).unwrap_or_default();
         if let Some(at) = memchr::memchr(b'\n', unseen) {
             return Ok(Some(at + std::mem::take(&mut self.scanned)));
         }
-        self.scanned = buffer.len();
+        self.scanned = unread.len();
         match self.scanned > MAX_LINE {
             true => Err(Garbage("a line without an end")),
             false => Ok(None),
@@ -121,6 +129,17 @@ impl ReplyDecoder {
             }
             Head::Meta { flags } => Some(Reply::Meta(MetaReply { status: MetaStatus::Value, flags, value })),
         }
+    }
+
+    /// The line of a reply to a meta command; `None` when a value follows.
+    fn meta_line(&mut self, asked: &Meta, line: &[u8]) -> Result<Option<Reply>, Garbage> {
+        Ok(match line::meta(asked, line)? {
+            MetaLine::Whole(reply) => Some(reply),
+            MetaLine::Value { flags, len } => {
+                self.awaited = Some(Awaited { head: Head::Meta { flags }, len: self.length(len)? });
+                None
+            }
+        })
     }
 
     /// One line of a reply to a read; `None` when it is not the last.
@@ -155,20 +174,21 @@ impl ReplyDecoder {
     #[inline]
     fn item(&self, read: &Read, line_end: usize, line: &[u8]) -> Result<(usize, Awaited), Garbage> {
         const GARBAGE: Garbage = Garbage("an item that is none");
-        let mut words = Words::new(line);
-        let key = words.next().ok_or(GARBAGE)?;
-        let flags = words.next().and_then(number::plain).and_then(|flags| u32::try_from(flags).ok()).ok_or(GARBAGE)?;
-        let len = words.next().and_then(number::plain).ok_or(GARBAGE)?;
-        let cas = match (read.cas, words.next()) {
-            (false, None) => None,
-            (true, Some(token)) => Some(number::plain(token).ok_or(GARBAGE)?),
+        let remaining = read.keys.as_slice().get(self.items.len()..line_end).unwrap_or_default();
+        let numbers = |key: &Key| line.strip_prefix(key.as_bytes())?.strip_prefix(b" ");
+        let (missed, numbers) = remaining
+            .iter()
+            .enumerate()
+            .find_map(|(at, key)| Some((at, numbers(key)?)))
+            .ok_or(Garbage("an item that was not asked for"))?;
+        let (flags, rest) = number::leading(numbers).ok_or(GARBAGE)?;
+        let (len, rest) = rest.strip_prefix(b" ").and_then(number::leading).ok_or(GARBAGE)?;
+        let cas = match (read.cas, rest) {
+            (false, []) => None,
+            (true, [b' ', rest @ ..]) => Some(number::plain(rest).ok_or(GARBAGE)?),
             _ => return Err(GARBAGE),
         };
-        let remaining = read.keys.as_slice().get(self.items.len()..line_end).unwrap_or_default();
-        let missed = remaining
-            .iter()
-            .position(|asked| asked.as_bytes() == key)
-            .ok_or(Garbage("an item that was not asked for"))?;
+        let flags = u32::try_from(flags).map_err(|_| GARBAGE)?;
         Ok((missed, Awaited { head: Head::Item { flags, cas }, len: self.length(len)? }))
     }
 
@@ -177,19 +197,18 @@ impl ReplyDecoder {
     }
 }
 
-/// Takes a value and its line end off `buffer`, where both are.
+/// Takes a value that is whole, with its line end, from `read` on.
 #[inline]
-fn take_value(len: usize, buffer: &mut BytesMut) -> Result<Bytes, Garbage> {
-    if !buffer[len..].starts_with(b"\r\n") {
+fn take_value(len: usize, buffer: &mut BytesMut, read: &mut usize) -> Result<Bytes, Garbage> {
+    let unread = &buffer[*read..];
+    if !unread[len..].starts_with(b"\r\n") {
         return Err(Garbage("a value that is longer than its size"));
     }
-    let value = if len < SPLIT {
-        let value = Bytes::copy_from_slice(&buffer[..len]);
-        buffer.advance(len);
-        value
-    } else {
-        buffer.split_to(len).freeze()
-    };
-    buffer.advance(2);
-    Ok(value)
+    if len < SPLIT {
+        *read += len + 2;
+        return Ok(Bytes::copy_from_slice(&unread[..len]));
+    }
+    buffer.advance(*read);
+    *read = 2;
+    Ok(buffer.split_to(len).freeze())
 }
