@@ -107,13 +107,7 @@ impl CommandDecoder {
                 }
                 State::Value(awaited) => {
                     self.wanted = (awaited.len + 2).saturating_sub(buffer.len());
-                    if self.wanted > 0 {
-                        return None;
-                    }
-                    let State::Value(awaited) = std::mem::replace(&mut self.state, State::Line { scanned: 0 }) else {
-                        return None;
-                    };
-                    return Some(awaited.complete(buffer));
+                    return if self.wanted > 0 { None } else { self.value(buffer) };
                 }
                 State::Swallow { left } => {
                     let step = (*left).min(buffer.len());
@@ -160,6 +154,14 @@ impl CommandDecoder {
                 self.state = State::Swallow { left };
                 Some(command)
             }
+        }
+    }
+
+    /// The awaited value, which is whole.
+    fn value(&mut self, buffer: &mut BytesMut) -> Option<Command> {
+        match std::mem::replace(&mut self.state, State::Line { scanned: 0 }) {
+            State::Value(awaited) => Some(awaited.complete(buffer)),
+            _ => None,
         }
     }
 

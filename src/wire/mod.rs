@@ -4,6 +4,21 @@
 //! a memcached node and hears from it ([`encode_request`], [`ReplyDecoder`]). All of it is pure, resumable at
 //! every byte and bounded. The oracle is memcached 1.6.18, byte for byte.
 //!
+//! Where it differs from the oracle, on purpose:
+//!
+//! - memcached forgets replies that it has not sent yet when a later read names a key that is too long. ketch sends
+//!   them.
+//! - An opaque that is too long is refused before anything is done; memcached first increments or creates the item
+//!   (and may lock up on a miss).
+//! - `ma` with `q` that creates its item is answered by memcached; behind a node the two cases look alike, so that
+//!   ketch hides both.
+//! - A `get` line ends at [`MAX_READ_LINE`]; flags of more than 1,024 bytes (numbers with hundreds of zeros) are
+//!   `CLIENT_ERROR bad command line format`.
+//! - Commands that would watch or change one server are `ERROR`.
+//!
+//! Like memcached, it takes a line of any length whose end arrives with it, and closes on one that waits for its end
+//! past 2,048 bytes: what is seen there depends on how the bytes arrive.
+//!
 //! This room knows the words of [`crate::model`] and nothing else: no socket, no clock, no ring, no node.
 
 mod classic;

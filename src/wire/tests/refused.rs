@@ -1,7 +1,6 @@
 //! What is answered without a node, byte for byte as memcached 1.6.18 answers it.
 //!
-//! Each pair was seen by running the oracle with one key set, `printf REQUEST | nc 127.0.0.1 PORT`; where ketch
-//! answers otherwise by design, the test says so.
+//! Each pair was seen at the oracle: `printf REQUEST | nc 127.0.0.1 PORT`.
 
 use super::*;
 
