@@ -56,8 +56,9 @@ pub enum Spelling {
         quiet: bool,
     },
     /// memcached refuses the command, but not before it has done something: forgotten the old item when the new one
-    /// is too large, or touched the keys before one that is too long. That is what is asked; whatever is replied,
-    /// the client reads this line (without its line end).
+    /// is too large, touched the keys before one that is too long, incremented before it looks at the opaque. That
+    /// is what is asked; whatever is replied, the client reads this line (without its line end), or the node's own
+    /// refusal if there is one.
     Says(&'static [u8]),
 }
 

@@ -8,8 +8,6 @@
 //!
 //! - memcached forgets replies that it has not sent yet when a later read names a key that is too long. ketch sends
 //!   them.
-//! - An opaque that is too long is refused before anything is done; memcached first increments or creates the item
-//!   (and may lock up on a miss).
 //! - `ma` with `q` that creates its item is answered by memcached; behind a node the two cases look alike, so that
 //!   ketch hides both.
 //! - A `get` line ends at [`MAX_READ_LINE`]; flags of more than 1,024 bytes (numbers with hundreds of zeros) are

@@ -7,10 +7,8 @@ use crate::model::{Item, Items, Keys, MetaReply, MetaStatus, MetaVerb, Reply};
 pub fn encode_reply(spelling: &Spelling, reply: Reply, out: &mut Outbox) {
     match (spelling, reply) {
         (Spelling::Silent, _) => {}
-        (Spelling::Says(line), _) => {
-            out.put(line);
-            out.put(b"\r\n");
-        }
+        (Spelling::Says(_), Reply::Refused(line)) => put_line(&line, out),
+        (Spelling::Says(line), _) => put_line(line, out),
         (Spelling::Read { keys, cas }, Reply::Items(items)) => encode_items(keys, *cas, items, out),
         (Spelling::Meta { verb, quiet }, Reply::Meta(reply)) => encode_meta(*verb, *quiet, reply, out),
         (_, reply) => encode_line(reply, out),
@@ -103,10 +101,7 @@ fn encode_line(reply: Reply, out: &mut Outbox) {
             out.put_number(number);
             out.put(b"\r\n");
         }
-        Reply::Refused(line) => {
-            out.put(&line);
-            out.put(b"\r\n");
-        }
+        Reply::Refused(line) => put_line(&line, out),
         Reply::Failed(failure) => encode_failure(failure.kind.message(), out),
         // A reply of another kind than its request: a defect of a backend, told rather than hidden.
         Reply::Items(_) | Reply::Meta(_) => encode_failure("cache node answered garbage", out),
@@ -116,5 +111,10 @@ fn encode_line(reply: Reply, out: &mut Outbox) {
 fn encode_failure(message: &str, out: &mut Outbox) {
     out.put(b"SERVER_ERROR ");
     out.put(message.as_bytes());
+    out.put(b"\r\n");
+}
+
+fn put_line(line: &[u8], out: &mut Outbox) {
+    out.put(line);
     out.put(b"\r\n");
 }

@@ -18,7 +18,7 @@ const BAD_TOKEN: &[u8] = b"CLIENT_ERROR bad token in command line format";
 /// What the flags of one command say.
 #[derive(Default)]
 pub struct Flags {
-    /// As the node is to get them: without `q`, `P`, `L`, and without junk behind flags that take no argument.
+    /// As the node is to get them: without `q`, `P`, `L`, an opaque over the limit, and without junk behind flags that take no argument.
     text: Vec<u8>,
     /// The decoded key, where the flags have `b`.
     decoded: Option<Vec<u8>>,
@@ -28,7 +28,7 @@ pub struct Flags {
     pub mode: Option<u8>,
     /// The number of `F`.
     pub client_flags: u32,
-    /// Whether `O` is over the limit: judged later than the rest.
+    /// Whether `O` is over the limit: judged later than the rest, and not for the node.
     pub opaque_is_long: bool,
 }
 
@@ -70,10 +70,8 @@ impl Flags {
                 self.decoded = Some(base64::decode(token).ok_or(Some(&b"CLIENT_ERROR error decoding key"[..]))?);
                 self.push(b"b");
             }
-            b'O' => {
-                self.opaque_is_long = word.len() > MAX_OPAQUE;
-                self.push(word);
-            }
+            b'O' if word.len() > MAX_OPAQUE => self.opaque_is_long = true,
+            b'O' | b'E' => self.push(word),
             b'N' | b'T' | b'R' => self.number(word, number::signed32(argument).is_some(), BAD_TOKEN)?,
             b'C' => self.number(word, number::unsigned64(argument).is_some(), BAD_TOKEN)?,
             b'J' => {
@@ -93,7 +91,6 @@ impl Flags {
                 self.mode = Some(*mode);
                 self.push(word);
             }
-            b'E' => self.push(word),
             _ => self.push(&word[..1]),
         }
         Ok(())

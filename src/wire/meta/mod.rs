@@ -55,12 +55,14 @@ fn without_value(verb: MetaVerb, words: Words<'_>) -> Result<Command, &'static [
     if verb == MetaVerb::Arithmetic && !matches!(flags.mode, None | Some(b'I' | b'+' | b'D' | b'-')) {
         return Err(b"CLIENT_ERROR invalid mode for ma M token");
     }
-    if flags.opaque_is_long {
-        return Err(LONG_OPAQUE);
-    }
-    let quiet = flags.quiet;
+    // Reads and arithmetic find out too late, when the item is touched or counted already.
+    let spelling = match flags.opaque_is_long {
+        true if verb == MetaVerb::Delete => return Err(LONG_OPAQUE),
+        true => Spelling::Says(LONG_OPAQUE),
+        false => Spelling::Meta { verb, quiet: flags.quiet },
+    };
     let meta = flags.into_meta(verb, token)?;
-    Ok(Command::Ask { request: Request::Meta(Box::new(meta)), spelling: Spelling::Meta { verb, quiet } })
+    Ok(Command::Ask { request: Request::Meta(Box::new(meta)), spelling })
 }
 
 /// `ms <key> <size> <flags>*`. From the point where the size is known, a refused value is swallowed.

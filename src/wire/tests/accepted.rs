@@ -137,6 +137,17 @@ fn meta_keeps_what_the_node_needs() {
 }
 
 #[test]
+fn a_long_opaque_is_found_when_the_item_is_counted_already() {
+    let opaque = "O12345678901234567890123456789012";
+    let says = Spelling::Says(b"CLIENT_ERROR opaque token too long");
+    for (verb, name) in [(MetaVerb::Get, "mg"), (MetaVerb::Arithmetic, "ma")] {
+        let (request, spelling) = asked(format!("{name} a q T0 {opaque} k\r\n").as_bytes());
+        let Request::Meta(meta) = request else { panic!("{request:?}") };
+        assert_eq!((meta.verb, &meta.flags[..], &spelling), (verb, &b"T0 k"[..], &says));
+    }
+}
+
+#[test]
 fn an_item_too_large_is_forgotten_and_swallowed() {
     // 48 + 8 + "a" and its zero + line end: 1,048,516 bytes are left of 1 MiB, 4 less with flags.
     let stream = |head: &str, len: usize| [head.as_bytes(), b"\r\n", &vec![b'v'; len], b"\r\nmn\r\n"].concat();

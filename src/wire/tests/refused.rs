@@ -181,7 +181,6 @@ fn flags_are_judged_in_order_and_the_last_number_is_told() {
         (b"ma a N\r\n", b"CLIENT_ERROR invalid or duplicate flag\r\n"),
         (b"ma a MX\r\n", b"CLIENT_ERROR invalid mode for ma M token\r\n"),
         (b"md a O12345678901234567890123456789012\r\n", b"CLIENT_ERROR opaque token too long\r\n"),
-        (b"mg a q O12345678901234567890123456789012\r\n", b"CLIENT_ERROR opaque token too long\r\n"),
         (b"mg a b N R T l O P L k s t c f v h u q\r\n", b"CLIENT_ERROR bad token in command line format\r\n"),
         (b"mg a b N1 R1 T1 l O P L k s t c f v h u q F1\r\n", b"CLIENT_ERROR options flags are too long\r\n"),
         (b"md a b N1 R1 T1 l O P L k s t c f v h u q F1\r\n", b"CLIENT_ERROR options flags too long\r\n"),
