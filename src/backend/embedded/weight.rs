@@ -7,9 +7,10 @@ use super::shelves::Held;
 use std::sync::Arc;
 
 /// Bytes besides key and value: the item itself (64) and its two counts (16), its slot in the cache's slab
-/// (40), its place in the hash table (about 8), the count of its value (32) once it was read, and what the
-/// allocator rounds up.
-const OVERHEAD: usize = 176;
+/// (40, and the slab grows by doubling), its place in the hash table (about 8), the count of its value (32) once
+/// it was read, and what the allocator keeps for itself. Measured: a full store of 64 MiB with values of 10, 100,
+/// 1,000 or 1 to 3,000 bytes holds between 0.95 and 1.1 times that in resident memory under mimalloc.
+const OVERHEAD: usize = 200;
 
 /// Weighs items by the bytes that they hold.
 #[derive(Clone, Copy, Debug)]
@@ -17,8 +18,8 @@ pub(super) struct Weigher;
 
 impl Weighter<Held, Arc<Item>> for Weigher {
     fn weight(&self, _: &Held, item: &Arc<Item>) -> u64 {
-        // Allocators keep size classes an eighth apart; half a step is lost on average.
-        let bytes = item.len() + item.len() / 16;
+        // Size classes are an eighth apart, and holes between items of different sizes take as much again.
+        let bytes = item.len() + item.len() / 8;
         (bytes + OVERHEAD) as u64
     }
 }
