@@ -57,10 +57,7 @@ pub fn measure(options: &Options, folder: &Path, report: &mut Report) -> anyhow:
     let mut slowest = f64::INFINITY;
     for subject in &field.subjects {
         Load::store(&subject.tcp, &script()).with_context(|| subject.kind.name())?;
-        let mut load = open(subject)?;
-        load.run(options.warm_up())?;
-        slowest = slowest.min(load.run(options.interval())? as f64 / options.interval().as_secs_f64());
-        load.drain()?;
+        slowest = slowest.min(capacity(open(subject)?, options)?);
     }
     let rate = slowest * SHARE;
     let gap = Duration::from_secs_f64(1.0 / rate);
@@ -79,6 +76,14 @@ pub fn measure(options: &Options, folder: &Path, report: &mut Report) -> anyhow:
         report.add_latency(Latency { kind: subject.kind, rate, quantiles });
     }
     Ok(())
+}
+
+/// Operations a second under a closed loop.
+fn capacity(mut load: Load, options: &Options) -> anyhow::Result<f64> {
+    load.run(options.warm_up())?;
+    let operations = load.run(options.interval())?;
+    load.drain()?;
+    Ok(operations as f64 / options.interval().as_secs_f64())
 }
 
 fn quantiles(mut times: Vec<Duration>) -> Option<[f64; 3]> {

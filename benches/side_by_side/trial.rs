@@ -98,18 +98,15 @@ impl Field {
             eprintln!("{}: round {} of {}", row.name, round + 1, options.rounds);
             for (index, address) in &able {
                 let subject = &self.subjects[*index];
-                measured.turn(
-                    round,
-                    subject.kind,
-                    turn(subject, address, row, options).with_context(|| at(subject, row))?,
-                );
+                let turn = turn(subject, address, row, options).with_context(|| at(subject, row))?;
+                measured.turn(round, subject.kind, turn);
             }
         }
         for (index, address) in &able {
             let subject = &self.subjects[*index];
-            match traced(subject, address, row, folder) {
+            match traced(subject, address, row, folder).with_context(|| at(subject, row))? {
                 Ok(calls) => measured.calls(subject.kind, calls),
-                Err(error) => report.not_measured(format!("system calls of {}: {error:#}", at(subject, row))),
+                Err(why) => report.not_measured(format!("system calls of {}: {why:#}", at(subject, row))),
             }
         }
         Ok(measured)
@@ -157,12 +154,24 @@ fn turn(subject: &Subject, address: &Address, row: &Row, options: &Options) -> a
     })
 }
 
-fn traced(subject: &Subject, address: &Address, row: &Row, folder: &Path) -> anyhow::Result<Calls> {
+/// The system calls, or why there is no tracing here.
+///
+/// # Errors
+///
+/// When the load fails: a wrong answer is one under a tracer too.
+fn traced(
+    subject: &Subject,
+    address: &Address,
+    row: &Row,
+    folder: &Path,
+) -> anyhow::Result<Result<Calls, anyhow::Error>> {
     let mut load = Load::open(address, row.script(), row.connections, row.depth)?;
-    calls::count(subject.process.id(), folder, &mut || {
-        let operations = load.run(TRACED)?;
-        Ok(operations + load.drain()?)
-    })
+    let mut failed = None;
+    let calls = calls::count(subject.process.id(), folder, &mut || {
+        let operations = load.run(TRACED).and_then(|operations| Ok(operations + load.drain()?));
+        operations.map_err(|error| failed.insert(error).to_string()).map_err(anyhow::Error::msg)
+    });
+    failed.map_or(Ok(calls), Err)
 }
 
 fn at(subject: &Subject, row: &Row) -> String {
