@@ -47,6 +47,8 @@ pub(super) struct Session {
     replies: Rc<Replies>,
     /// Half a command.
     input: BytesMut,
+    /// How much of the charge is for `input`.
+    held: usize,
     /// What the socket did not take.
     output: Outbox,
     /// Nothing more is read: the client has ended its side, or is to be closed.
@@ -72,7 +74,7 @@ impl Session {
         });
         let decoder = CommandDecoder::new(limits.value_size);
         let (input, output) = (BytesMut::new(), Outbox::new());
-        Self { station, stream, decoder, replies, input, output, ended: false, paused: false, idle }
+        Self { station, stream, decoder, replies, input, output, held: 0, ended: false, paused: false, idle }
     }
 
     /// Serves the client until it leaves. Dropping the future closes the connection; what was asked goes on.
@@ -93,6 +95,7 @@ impl Session {
             }
             if self.paused {
                 self.ask();
+                self.hold();
                 continue;
             }
             if self.ended {
@@ -161,6 +164,7 @@ impl Session {
         if borrowed {
             self.give_back(desk);
         }
+        self.hold();
         read.map_ok(|_| ())
     }
 
@@ -183,6 +187,9 @@ impl Session {
     /// Asks all that was read, as far as the client takes the replies.
     fn ask(&mut self) {
         self.paused = false;
+        if self.held > 0 {
+            self.replies.charge().free(std::mem::take(&mut self.held)); // a whole value is charged where it goes
+        }
         while let Some(command) = self.decoder.decode(&mut self.input) {
             self.carry_out(command);
             if self.is_full() {
@@ -201,6 +208,29 @@ impl Session {
         };
         desk.input = std::mem::replace(&mut self.input, rest);
         desk.input.clear();
+    }
+
+    /// Charges the client for the bytes that stay with it. Past a chunk there is room only while memory is plenty;
+    /// a value that finds none is refused, and swallowed as it comes.
+    fn hold(&mut self) {
+        if self.input.is_empty() {
+            self.input = BytesMut::new();
+        }
+        let size = self.input.capacity();
+        if size == self.held {
+            return;
+        }
+        let charge = self.replies.charge();
+        charge.free(std::mem::replace(&mut self.held, size));
+        if charge.add_fairly(size, CHUNK) {
+            return;
+        }
+        charge.keep(size);
+        if let (false, Some(command)) = (self.paused, self.decoder.abandon(&mut self.input)) {
+            self.carry_out(command);
+            self.ask();
+            self.hold();
+        }
     }
 
     fn carry_out(&mut self, command: Command) {
@@ -243,6 +273,13 @@ impl Session {
 
     fn say_line(&self, line: &[u8]) {
         self.replies.say(Bytes::from([line, b"\r\n"].concat()));
+    }
+}
+
+impl Drop for Session {
+    /// The charge outlives the session where nodes have still to answer, but these bytes do not.
+    fn drop(&mut self) {
+        self.replies.charge().free(self.held + self.output.len());
     }
 }
 

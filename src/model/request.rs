@@ -180,6 +180,14 @@ impl Request {
             }
         }
     }
+
+    /// Whether one answer may serve several who ask the same at once.
+    ///
+    /// A meta read may not: the lease, the hit-before and the time since the last access that it tells are for one.
+    #[must_use]
+    pub fn is_shareable(&self) -> bool {
+        matches!(self, Self::Read(Read { touch: None, .. }))
+    }
 }
 
 impl Meta {

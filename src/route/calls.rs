@@ -81,8 +81,10 @@ impl Calls {
         if !self.policy.coalesce {
             return self.send(call, request, false);
         }
-        if !request.is_idempotent() {
-            self.detach(&request);
+        if !request.is_shareable() {
+            if !request.is_idempotent() {
+                self.detach(&request);
+            }
             return self.send(call, request, false);
         }
         let mut state = self.state.borrow_mut();

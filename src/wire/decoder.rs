@@ -123,6 +123,25 @@ impl CommandDecoder {
         }
     }
 
+    /// Gives up, for want of memory, what [`Self::decode`] waits for: memcached's answer to it. A value is swallowed,
+    /// what came of it and what is still to come; a line of more than 2,048 bytes is the end of the connection.
+    ///
+    /// `None` when nothing of size is awaited. To be called when [`Self::decode`] has said `None` to this `buffer`.
+    pub fn abandon(&mut self, buffer: &mut BytesMut) -> Option<Command> {
+        match std::mem::replace(&mut self.state, State::Line { scanned: 0 }) {
+            State::Value(awaited) => {
+                self.state = State::Swallow { left: awaited.len + 2 };
+                self.wanted = 0;
+                Some(awaited.head.refuse(NO_MEMORY))
+            }
+            State::Line { scanned } if scanned > MAX_LINE => Some(self.close(Closing::LongRead, buffer)),
+            other => {
+                self.state = other;
+                None
+            }
+        }
+    }
+
     /// How many bytes of an awaited value (with its line end) were not in the buffer when [`Self::decode`] last
     /// said `None`: a hint for the next read. It is below `value_size`; what a client merely announces should
     /// still not be allocated at once.
@@ -198,7 +217,10 @@ fn long_line(line: &[u8]) -> Option<Closing> {
     (line.len() > MAX_READ_LINE).then_some(Closing::LongRead)
 }
 
-/// What memcached says to such an item.
+/// What memcached says to an item for which it finds no memory.
+const NO_MEMORY: &[u8] = b"SERVER_ERROR out of memory storing object";
+
+/// What memcached says to an item of more than `-I`.
 pub(super) const TOO_LARGE: &[u8] = b"SERVER_ERROR object too large for cache";
 
 /// Whether memcached could not hold such an item: 48 bytes of header, 8 of cas token, the key with a closing
@@ -245,10 +267,70 @@ impl Head {
         }
     }
 
+    /// The item is not stored. memcached does not leave an old one behind a `set` or `ms`.
+    fn refuse(self, line: &'static [u8]) -> Command {
+        match self {
+            Self::Classic { mode: StoreMode::Set, key, silent, .. } => Command::Ask {
+                request: Request::Delete(key),
+                spelling: if silent { Spelling::Silent } else { Spelling::Says(line) },
+            },
+            Self::Classic { silent: true, .. } => Command::Silence,
+            Self::Classic { .. } => Command::Refuse(line),
+            Self::Meta { meta, .. } => {
+                Command::Ask { request: Request::Delete(meta.key), spelling: Spelling::Says(line) }
+            }
+        }
+    }
+
     fn bad_chunk(self) -> Command {
         match self {
             Self::Classic { silent: true, .. } => Command::Silence,
             Self::Classic { .. } | Self::Meta { .. } => Command::Refuse(b"CLIENT_ERROR bad data chunk"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the decoder, which waits for more behind `said`, makes of it when there is no memory.
+    fn abandoned(said: &str) -> (CommandDecoder, BytesMut, Option<Command>) {
+        let (mut decoder, mut buffer) = (CommandDecoder::new(1024 * 1024), BytesMut::from(said));
+        assert_eq!(decoder.decode(&mut buffer), None);
+        let command = decoder.abandon(&mut buffer);
+        (decoder, buffer, command)
+    }
+
+    #[test]
+    fn an_abandoned_value_is_swallowed_and_the_old_item_goes() {
+        let request = Request::Delete(Key::new(b"k").unwrap());
+        let told = Some(Command::Ask { request: request.clone(), spelling: Spelling::Says(NO_MEMORY) });
+        let silent = Some(Command::Ask { request, spelling: Spelling::Silent });
+        for (line, answer) in [
+            ("set k 0 0 10", told.clone()),
+            ("set k 0 0 10 noreply", silent),
+            ("ms k 10 q", told),
+            ("add k 0 0 10", Some(Command::Refuse(NO_MEMORY))),
+            ("add k 0 0 10 noreply", Some(Command::Silence)),
+        ] {
+            let (mut decoder, mut buffer, command) = abandoned(&format!("{line}\r\nmn\r\n"));
+            assert_eq!(command, answer, "{line}");
+            assert_eq!(decoder.decode(&mut buffer), None);
+            assert!(buffer.is_empty());
+            buffer.extend_from_slice(b"123456\r\nmn\r\n");
+            assert_eq!(decoder.decode(&mut buffer), Some(Command::MetaNoop));
+        }
+    }
+
+    #[test]
+    fn an_abandoned_line_ends_the_connection_if_it_is_long() {
+        let (mut decoder, mut buffer, command) = abandoned("get a b");
+        assert_eq!(command, None);
+        buffer.extend_from_slice(b"\r\n");
+        assert!(matches!(decoder.decode(&mut buffer), Some(Command::Ask { .. })));
+        let (_, buffer, command) = abandoned(&format!("get {}", "key ".repeat(1000)));
+        assert_eq!(command, Some(Command::Close(Closing::LongRead)));
+        assert!(buffer.is_empty());
     }
 }
