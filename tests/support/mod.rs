@@ -4,6 +4,8 @@
 
 #![allow(dead_code, reason = "each test uses the part that it needs")]
 
+pub mod fake;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -102,6 +104,13 @@ impl Memcached {
     }
 }
 
+/// The configuration of one pool of memcached servers; `settings` are more keys of the pool.
+pub fn pool(nodes: &[String], settings: &str) -> String {
+    format!(
+        "pools: {{ main: {{ protocol: memcached, nodes: {nodes:?}, {settings} }} }}\nroutes: [{{ pool: main }}]\n"
+    )
+}
+
 /// A ketch under test.
 pub struct Ketch {
     pub process: Process,
@@ -148,9 +157,7 @@ impl Ketch {
     /// One pool of memcached servers, everything else by default.
     pub fn over(nodes: &[Memcached]) -> Self {
         let nodes: Vec<String> = nodes.iter().map(Memcached::address).collect();
-        Self::start(&format!(
-            "pools: {{ main: {{ protocol: memcached, nodes: {nodes:?} }} }}\nroutes: [{{ pool: main }}]"
-        ))
+        Self::start(&pool(&nodes, ""))
     }
 
     /// Three embedded stores.
