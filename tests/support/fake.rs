@@ -190,13 +190,17 @@ pub fn echo(said: &Said) -> Vec<u8> {
         "delete" => "DELETED".to_owned(),
         "touch" => "TOUCHED".to_owned(),
         "incr" | "decr" => "1".to_owned(),
-        "mg" if words.contains(&"v") => format!("VA {}\r\n{key}", key.len()),
-        "mg" | "ms" | "md" | "ma" => "HD".to_owned(),
+        "mg" if words.contains(&"v") => format!("VA {}{}\r\n{key}", key.len(), opaque(&words)),
+        "mg" | "ms" | "md" | "ma" => format!("HD{}", opaque(&words)),
         "version" => "VERSION 1.6.18".to_owned(),
         "flush_all" => "OK".to_owned(),
         _ => "ERROR".to_owned(),
     };
     (answer + "\r\n").into_bytes()
+}
+
+fn opaque(words: &[&str]) -> String {
+    words[2..].iter().find(|flag| flag.starts_with('O')).map(|flag| format!(" {flag}")).unwrap_or_default()
 }
 
 /// The length of the value that stands behind this line.

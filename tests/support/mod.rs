@@ -106,9 +106,7 @@ impl Memcached {
 
 /// The configuration of one pool of memcached servers; `settings` are more keys of the pool.
 pub fn pool(nodes: &[String], settings: &str) -> String {
-    format!(
-        "pools: {{ main: {{ protocol: memcached, nodes: {nodes:?}, {settings} }} }}\nroutes: [{{ pool: main }}]\n"
-    )
+    format!("pools: {{ main: {{ protocol: memcached, nodes: {nodes:?}, {settings} }} }}\nroutes: [{{ pool: main }}]\n")
 }
 
 /// A ketch under test.

@@ -1,0 +1,286 @@
+//! Promise 3, once: every accepted request is answered exactly once, within its deadline, whatever dies.
+//!
+//! Several clients keep a window of commands in the pipe, over keys that they share, while one of two nodes has a
+//! fault. Each answer is read by the grammar of its own command, so one too many or too few breaks the count.
+
+mod support;
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::time::{Duration, Instant};
+
+use fastrand::Rng;
+use support::fake::{Deaf, Fake, Talk, echo};
+use support::{Client, Ketch, Memcached, pool};
+
+const TIMEOUT: Duration = Duration::from_millis(300);
+/// How much later than its deadline an answer may arrive, beside what the machine itself was late by.
+const MARGIN: Duration = Duration::from_millis(50);
+const CLIENTS: u64 = 4;
+/// Commands of one client in the pipe.
+const WINDOW: usize = 40;
+/// How long the clients go on once the fault is there: longer than several requests in a row may take.
+const LOAD: Duration = Duration::from_millis(1000);
+
+#[test]
+fn a_node_is_killed() {
+    real_node(|node| node.process.kill());
+}
+
+#[test]
+fn a_node_is_stopped() {
+    real_node(|node| node.process.signal("STOP"));
+}
+
+#[test]
+fn a_node_is_stopped_and_goes_on() {
+    real_node(|node| {
+        node.process.signal("STOP");
+        std::thread::sleep(TIMEOUT + TIMEOUT / 2);
+        node.process.signal("CONT");
+    });
+}
+
+#[test]
+fn a_node_cannot_be_connected_to() {
+    let deaf = Deaf::start();
+    answers_once(&deaf.address.to_string(), || {});
+}
+
+#[test]
+fn a_node_never_answers() {
+    fake_node(Talk::ignore);
+}
+
+#[test]
+fn a_node_stops_answering_after_a_while() {
+    fake_node(|talk| {
+        well_for(talk, 100);
+        talk.ignore();
+    });
+}
+
+#[test]
+fn a_node_answers_garbage() {
+    fake_node(|talk| {
+        well_for(talk, 100);
+        talk.say("VALUE what is this\r\n\r\n\0\0\0");
+        talk.ignore();
+    });
+}
+
+#[test]
+fn a_node_stops_in_a_value() {
+    fake_node(|talk| {
+        well_for(talk, 100);
+        half_a_value(talk);
+        talk.ignore();
+    });
+}
+
+#[test]
+fn a_node_closes_in_a_value() {
+    fake_node(|talk| {
+        well_for(talk, 100);
+        half_a_value(talk);
+    });
+}
+
+#[test]
+fn a_node_resets_the_connection() {
+    fake_node(|talk| {
+        well_for(talk, 100);
+        talk.reset_at_end();
+    });
+}
+
+#[test]
+fn a_node_closes_after_reading_a_request() {
+    fake_node(|talk| drop(talk.hear()));
+}
+
+#[test]
+fn a_node_closes_after_every_answer() {
+    fake_node(|talk| well_for(talk, 1));
+}
+
+#[test]
+fn a_node_closes_without_a_word() {
+    fake_node(|_| {});
+}
+
+#[test]
+fn a_node_answers_later_and_later() {
+    fake_node(|talk| {
+        while let Some(said) = talk.hear() {
+            std::thread::sleep(Duration::from_millis(4)); // slower than the clients ask
+            talk.say(echo(&said));
+        }
+    });
+}
+
+#[test]
+fn a_node_answers_twice() {
+    fake_node(|talk| {
+        well_for(talk, 100);
+        while let Some(said) = talk.hear() {
+            talk.say([echo(&said), echo(&said)].concat());
+        }
+    });
+}
+
+/// Well-behaved for so many commands.
+fn well_for(talk: &mut Talk, commands: usize) {
+    for _ in 0..commands {
+        let Some(said) = talk.hear() else { return };
+        talk.say(echo(&said));
+    }
+}
+
+/// Answers the next read with the half of its value.
+fn half_a_value(talk: &mut Talk) {
+    while let Some(said) = talk.hear() {
+        let answer = echo(&said);
+        let is_read = answer.starts_with(b"VA");
+        talk.say(if is_read { &answer[..answer.len() / 2 + 2] } else { &answer[..] });
+        if is_read {
+            return;
+        }
+    }
+}
+
+fn fake_node(script: impl Fn(&mut Talk) + Send + Sync + 'static) {
+    let fake = Fake::start(script);
+    answers_once(&fake.address(), || {});
+    assert!(fake.connections() > 0, "ketch never came by");
+}
+
+fn real_node(mut fault: impl FnMut(&mut Memcached)) {
+    let mut node = Memcached::start();
+    answers_once(&node.address(), || fault(&mut node));
+}
+
+fn answers_once(faulty: &str, fault: impl FnOnce()) {
+    let good = Memcached::start();
+    let settings = format!("request_timeout: {}ms, connect_timeout: 200ms, reads_on_error: error", TIMEOUT.as_millis());
+    let ketch = Ketch::start(&format!("workers: 2\n{}", pool(&[good.address(), faulty.to_owned()], &settings)));
+    let (over, answers) = (AtomicBool::new(false), AtomicU64::new(0));
+    let (longest, lag) = std::thread::scope(|scope| {
+        let end = End(&over);
+        let lag = scope.spawn(|| lag(&over));
+        let clients: Vec<_> = (0..CLIENTS)
+            .map(|number| {
+                let (address, over, answers) = (ketch.memcached, &over, &answers);
+                scope.spawn(move || load(address, number, over, answers))
+            })
+            .collect();
+        fault();
+        std::thread::sleep(LOAD); // the length of the test, not a condition
+        drop(end);
+        (clients.into_iter().map(|client| client.join().unwrap()).max().unwrap(), lag.join().unwrap())
+    });
+    let answers = answers.into_inner();
+    println!("{answers} answers, the longest wait {longest:?}, the machine late by {lag:?}");
+    assert!(answers >= CLIENTS * WINDOW as u64, "only {answers} answers");
+    assert!(longest <= TIMEOUT + MARGIN + lag, "an answer took {longest:?}, the machine was late by {lag:?}");
+    assert!(!ketch.log().contains("panicked"), "{}", ketch.log());
+    ketch.connect().expect("mn\r\n", "MN\r\n");
+}
+
+struct End<'a>(&'a AtomicBool);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, SeqCst);
+    }
+}
+
+/// How late this machine woke a thread at the worst.
+fn lag(over: &AtomicBool) -> Duration {
+    let mut worst = Duration::ZERO;
+    while !over.load(SeqCst) {
+        let nap = Duration::from_millis(1);
+        let begin = Instant::now();
+        std::thread::sleep(nap);
+        worst = worst.max(begin.elapsed() - nap);
+    }
+    worst
+}
+
+/// Asks and counts until it is over; the longest wait for an answer.
+fn load(address: SocketAddr, number: u64, over: &AtomicBool, answers: &AtomicU64) -> Duration {
+    let mut client = Client::connect(address);
+    let mut random = Rng::with_seed(number);
+    let mut longest = Duration::ZERO;
+    while !over.load(SeqCst) {
+        let asked: Vec<_> = (0..WINDOW).map(|_| Asked::any(&mut random)).collect();
+        let begin = Instant::now();
+        client.say(asked.iter().map(Asked::spelled).collect::<String>());
+        for asked in asked {
+            asked.hear(&mut client);
+            longest = longest.max(begin.elapsed());
+            answers.fetch_add(1, SeqCst);
+        }
+    }
+    client.say("mn\r\n");
+    assert_eq!(client.line(), "MN", "an answer that nobody asked for");
+    longest
+}
+
+/// A command that waits for its answer.
+enum Asked {
+    Get(Vec<String>),
+    MetaGet(String, u32),
+    Line(String, &'static [&'static str]),
+}
+
+impl Asked {
+    fn any(random: &mut Rng) -> Self {
+        let key = |random: &mut Rng| format!("key{}", random.u8(0..30));
+        let k = key(random);
+        match random.u8(0..12) {
+            0..=3 => Self::Get(vec![k]),
+            4 => Self::Get((0..6).map(|number| format!("key{number}")).collect()),
+            5 | 6 => Self::MetaGet(k, random.u32(..)),
+            7 => Self::Line(format!("set {k} 0 0 {}\r\n{k}\r\n", k.len()), &["STORED"]),
+            8 => Self::Line(format!("delete {k}\r\n"), &["DELETED", "NOT_FOUND"]),
+            9 => Self::Line(format!("incr {k} 1\r\n"), &["1", "NOT_FOUND", "CLIENT_ERROR cannot increment"]),
+            10 => Self::Line(format!("touch {k} 100\r\n"), &["TOUCHED", "NOT_FOUND"]),
+            _ => Self::Line(format!("add {k} 0 0 {}\r\n{k}\r\n", k.len()), &["STORED", "NOT_STORED"]),
+        }
+    }
+
+    fn spelled(&self) -> String {
+        match self {
+            Self::Get(keys) => format!("get {}\r\n", keys.join(" ")),
+            Self::MetaGet(key, opaque) => format!("mg {key} O{opaque}\r\n"),
+            Self::Line(line, _) => line.clone(),
+        }
+    }
+
+    /// Reads the whole answer, or the one line that says why there is none.
+    fn hear(&self, client: &mut Client) {
+        let line = client.line();
+        if line.starts_with("SERVER_ERROR ") {
+            return;
+        }
+        match self {
+            Self::Get(keys) => {
+                let mut line = line;
+                while line != "END" {
+                    let key = line.split(' ').nth(1).unwrap_or_default().to_owned();
+                    assert!(line.starts_with("VALUE ") && keys.contains(&key), "{line} to get {keys:?}");
+                    assert_eq!(client.line(), key);
+                    line = client.line();
+                }
+            }
+            Self::MetaGet(key, opaque) => {
+                let right = [format!("HD O{opaque}"), format!("EN O{opaque}")];
+                assert!(right.contains(&line), "{line} to mg {key} O{opaque}");
+            }
+            Self::Line(said, right) => {
+                assert!(right.iter().any(|start| line.starts_with(start)), "{line} to {said}");
+            }
+        }
+    }
+}
