@@ -17,11 +17,11 @@ pub(super) fn unsigned(text: &[u8]) -> Option<u64> {
     Some(value)
 }
 
-/// A flag's signed argument of 32 bits.
+/// A flag's signed argument: memcached reads 64 bits and keeps the lower 32.
 pub(super) fn signed(text: &[u8]) -> Option<i32> {
     let (negative, magnitude) = read(text)?;
-    let magnitude = i64::try_from(magnitude).ok()?;
-    i32::try_from(if negative { -magnitude } else { magnitude }).ok()
+    let whole = i128::from(magnitude) * if negative { -1 } else { 1 };
+    i64::try_from(whole).ok().map(|number| number as i32)
 }
 
 /// The sign and the digits that `text` begins with, when nothing but a blank or a NUL ends them.
@@ -86,8 +86,13 @@ mod tests {
             (b"-1", Some(-1)),
             (b"2147483647", Some(i32::MAX)),
             (b"-2147483648", Some(i32::MIN)),
-            (b"2147483648", None),
-            (b"-2147483649", None),
+            (b"2147483648", Some(i32::MIN)),
+            (b"-2147483649", Some(i32::MAX)),
+            (b"4294967297", Some(1)),
+            (b"9223372036854775807", Some(-1)),
+            (b"9223372036854775808", None),
+            (b"-9223372036854775808", Some(0)),
+            (b"-9223372036854775809", None),
             (b"18446744073709551615", None),
             (b"30s", None),
             (b"", None),
