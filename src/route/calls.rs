@@ -87,6 +87,10 @@ impl Calls {
             }
             return self.send(call, request, false);
         }
+        if matches!(request, Request::Meta(_)) {
+            // Its answer may be a win (`W`), which is for one client alone, and tells who asked before (`h`, `l`).
+            return self.send(call, request, false);
+        }
         let mut state = self.state.borrow_mut();
         let State { open, flights } = &mut *state;
         match flights.join(open, call) {
