@@ -28,7 +28,7 @@ pub enum End {
 }
 
 /// How long a server may think; nothing but a fault ever waits so long.
-pub const SILENCE: Duration = Duration::from_secs(5);
+pub const SILENCE: Duration = Duration::from_secs(3);
 
 /// Says `case` under `prefix` to the server at `address`.
 pub fn drive(address: SocketAddr, case: &Case, prefix: &[u8; PREFIX]) -> Transcript {
