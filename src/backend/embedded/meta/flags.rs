@@ -70,7 +70,8 @@ impl Flags {
             b'T' => self.life = Some(life()?),
             b'C' => self.token = Some(number::unsigned(argument)?),
             b'E' => self.new_token = Some(number::unsigned(argument)?),
-            b'F' => self.client_flags = u32::try_from(number::unsigned(argument)?).ok()?,
+            // Of a larger number memcached keeps the lower 32 bits.
+            b'F' => self.client_flags = number::unsigned(argument)? as u32,
             b'D' => self.delta = Some(number::unsigned(argument)?),
             b'J' => self.initial = number::unsigned(argument)?,
             b'M' => self.mode = argument.first().copied(),
