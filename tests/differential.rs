@@ -68,7 +68,7 @@ fn ketch_over_memcached_is_memcached() {
         |at: usize| Pair { real: address(&servers[2 * at]), other: ketches[at].memcached, subject: Subject::Memcached };
     accept_named(pair(1));
     let plan = Plan::from_environment(2_000);
-    accept(plan, run(plan, pair(0), pair(1), true));
+    accept(plan, run(plan, pair(0), pair(1)));
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn ketch_embedded_is_memcached() {
         |at: usize| Pair { real: address(&servers[at]), other: ketches[at].memcached, subject: Subject::Embedded };
     accept_named(pair(1));
     let plan = Plan::from_environment(2_000);
-    accept(plan, run(plan, pair(0), pair(1), false));
+    accept(plan, run(plan, pair(0), pair(1)));
 }
 
 /// What PROTOCOL.md gives to ketch itself: said, and what ketch answers.
@@ -116,7 +116,7 @@ fn memcached_is_memcached() {
     let pair =
         |at: usize| Pair { real: address(&servers[at]), other: address(&servers[at + 1]), subject: Subject::Memcached };
     let plan = Plan::from_environment(500);
-    accept(plan, run(plan, pair(0), pair(2), true));
+    accept(plan, run(plan, pair(0), pair(2)));
 }
 
 #[test]
@@ -142,7 +142,7 @@ fn a_difference_is_found_and_made_short() {
         subject: Subject::Memcached,
     };
     let plan = Plan { cases: 300, seed: 1 };
-    let outcome = run(plan, pair(0), pair(2), true);
+    let outcome = run(plan, pair(0), pair(2));
     assert!(!outcome.differences.is_empty(), "nobody saw the lie");
     for (case, why) in &outcome.differences {
         assert!(case.commands() <= 2, "a set and a touch are enough: {why}");

@@ -123,8 +123,7 @@ impl Burst {
         if self.ending == Ending::Barrier {
             bytes.extend_from_slice(BARRIER);
         }
-        replace(&mut bytes, own, prefix);
-        replace(&mut bytes, STANDARD.encode(own).as_bytes(), STANDARD.encode(prefix).as_bytes());
+        rename(&mut bytes, own, prefix);
         bytes
     }
 }
@@ -141,6 +140,12 @@ pub fn prefix(number: u64) -> [u8; PREFIX] {
     // An odd factor is a bijection of the lowest 30 bits: neighbours get prefixes that look nothing alike.
     let mixed = number.wrapping_mul(0x2545_f491_4f6c_dd1d);
     std::array::from_fn(|place| DIGITS[(mixed >> (5 * place)) as usize & 31])
+}
+
+/// Puts the keys under `old` under `new`, plain ones and those in base64.
+pub fn rename(bytes: &mut [u8], old: &[u8; PREFIX], new: &[u8; PREFIX]) {
+    replace(bytes, old, new);
+    replace(bytes, STANDARD.encode(old).as_bytes(), STANDARD.encode(new).as_bytes());
 }
 
 /// Puts `new` wherever `old`, of the same length, stands.

@@ -37,6 +37,11 @@ impl Named {
         self
     }
 
+    pub fn memcached_only(mut self) -> Self {
+        self.embedded = false;
+        self
+    }
+
     /// Says one more command, in words.
     pub fn then(mut self, line: &str, token: Option<Word>, body: Option<&str>) -> Self {
         let mut command = Command::new(line);

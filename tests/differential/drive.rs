@@ -4,13 +4,13 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
-use super::case::{AT_BARRIER, Case, Cuts, Ending, FILLER, FILLERS, PREFIX};
+use super::case::{AT_BARRIER, Case, Cuts, Ending, FILLER, FILLERS, PREFIX, rename};
 use super::exceptions;
 
 /// What one server answered to one case.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Transcript {
-    /// The bytes that came back, one entry a burst that was said.
+    /// The bytes that came back, one entry a burst that was said, with the keys of the case itself.
     pub bursts: Vec<Vec<u8>>,
     /// How the last of them ended.
     pub end: End,
@@ -41,7 +41,7 @@ pub fn drive(address: SocketAddr, case: &Case, prefix: &[u8; PREFIX]) -> Transcr
     for (number, burst) in case.bursts.iter().enumerate() {
         let bytes = burst.render(&case.prefix, prefix, &heard);
         let alive = say(&mut stream, &bytes, case.cuts, number);
-        let (answer, end) = match burst.ending {
+        let (mut answer, end) = match burst.ending {
             Ending::Barrier => hear(&mut stream, |answer| answer.ends_with(AT_BARRIER)),
             Ending::Filler => {
                 if alive {
@@ -54,6 +54,7 @@ pub fn drive(address: SocketAddr, case: &Case, prefix: &[u8; PREFIX]) -> Transcr
             Ending::Close => up_to_the_close(&mut stream),
         };
         heard.extend(exceptions::cas_tokens(&answer));
+        rename(&mut answer, prefix, &case.prefix);
         transcript.bursts.push(answer);
         transcript.end = end;
         if end != End::Answered {

@@ -9,37 +9,36 @@
 //!   shorter only.
 //! - `incr` looks past the end of a value for the sign of a large number, and for the first digit when the value
 //!   is all blank, into what earlier items left there: no value has a `-`, and none is only blanks.
-//! - A decoded key with a line end in it comes back raw, in the middle of a line, from an item that `mg` with
-//!   `N` made: no key of a random case has one.
 //! - Times to live are so long, or so past, that no second boundary within a case matters.
+//!
+//! And what ketch does otherwise on purpose:
+//! - `mg` and `ma` with an opaque that is too long are refused before they touch the item; memcached refuses them
+//!   after it has changed the item.
+//! - `ma` with `q` and `N` is hidden when it succeeds; memcached shows it when it made the item, which the answer
+//!   without `q` (what a node is asked for) does not tell.
+//! - A key in base64 whose item `mg` or `ma` made by `N` comes back raw from memcached, and in base64 from ketch.
+//! - Flags and meanings that came after the memcached at hand (1.6.18), which ketch has: `E` and `x`,
+//!   `s` and `N` of `ms`.
 
 use fastrand::Rng;
 
 use super::case::{Burst, Case, Command, Cuts, Ending, PREFIX, Word, prefix};
 use super::meta;
 
-/// What a run leaves out.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Whether `flush_all` may be said: not where other cases use the same servers.
-    pub flush: bool,
-    /// Whether meta flags that came after the memcached at hand (1.6.18) may be used.
-    pub newer_flags: bool,
-}
-
 /// The generator of one case.
 pub struct Generator {
     pub random: Rng,
     pub prefix: [u8; PREFIX],
-    limits: Limits,
+    /// Whether `flush_all` may be said: not where other cases use the same servers.
+    flush: bool,
     /// Within this burst `mg` may read the number items; otherwise arithmetic may change them.
     pub numbers_are_read_by_meta: bool,
     /// Whether expiries must stay far from now when bytes of them are lost.
     pub sturdy: bool,
 }
 
-/// Case `number` of the run with `seed`.
-pub fn case(seed: u64, number: u64, limits: Limits) -> Case {
+/// Case `number` of the run with `seed`; `flush` where it has its servers to itself.
+pub fn case(seed: u64, number: u64, flush: bool) -> Case {
     let mut random = Rng::with_seed(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(number));
     // The first few draws of neighbouring seeds are alike.
     for _ in 0..4 {
@@ -51,7 +50,7 @@ pub fn case(seed: u64, number: u64, limits: Limits) -> Case {
         1..=7 => Cuts::Nowhere,
         _ => Cuts::Random(random.u64(..)),
     };
-    let mut generator = Generator { random, prefix, limits, numbers_are_read_by_meta: false, sturdy: false };
+    let mut generator = Generator { random, prefix, flush, numbers_are_read_by_meta: false, sturdy: false };
     let mut bursts: Vec<Burst> = (0..generator.random.usize(1..=4)).map(|_| generator.burst()).collect();
     match generator.random.u8(0..24) {
         0..=7 => bursts.push(generator.malformed_burst()),
@@ -156,7 +155,7 @@ impl Generator {
                 "verbosity 0 noreply",
             ])),
             4 => Command::new(self.pick(&["shutdown", "shutdown graceful", "shutdown x", "stats nosuch"])),
-            5 | 6 if self.limits.flush => Command::new(self.pick(&[
+            5 | 6 if self.flush => Command::new(self.pick(&[
                 "flush_all",
                 "flush_all 0",
                 "flush_all noreply",
@@ -344,10 +343,6 @@ impl Generator {
             }
             _ => Word::Cas { letter, nth: self.random.usize(0..8), offset },
         }
-    }
-
-    pub fn newer_flags(&self) -> bool {
-        self.limits.newer_flags
     }
 
     pub fn pick(&mut self, from: &[&'static str]) -> &'static str {

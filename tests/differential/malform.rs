@@ -135,7 +135,9 @@ fn is_repeatable(bytes: &[u8]) -> bool {
             let digits: Vec<u8> = words.get(at).map_or(Vec::new(), |word| word.to_vec());
             std::str::from_utf8(&digits).ok().and_then(|text| text.trim().trim_start_matches('+').parse::<u64>().ok())
         };
+        // What a random case does not say either.
+        let newer = words.iter().skip(2).any(|word| matches!(word[0], b'E' | b'x')) && line.contains(&b'm');
         let fits = |at| announced(at).is_none_or(|length| length <= LONGEST || length >= 2_147_483_646);
-        fits(2) && fits(4) && !(1500..=16_500).contains(&line.len())
+        !newer && fits(2) && fits(4) && !(1500..=16_500).contains(&line.len())
     })
 }

@@ -64,17 +64,19 @@ fn with_flags(generator: &mut Generator, verb: &str, key: Vec<u8>, body: Option<
         let letter = match generator.random.u8(0..60) {
             0 => generator.random.u8(33..127),
             1 => b"PL"[generator.random.usize(0..2)],
-            2 if generator.newer_flags() => b"Ex"[generator.random.usize(0..2)],
             _ => usual[generator.random.usize(0..usual.len())],
         };
-        let newer = letter == b'E' || letter == b'x';
+        let newer = matches!(letter, b'E' | b'x') || verb == "ms" && matches!(letter, b's' | b'N');
         let again = letters.contains(&letter) && generator.random.u8(0..30) > 0;
-        if letter != b'b' && !again && (!newer || generator.newer_flags()) {
+        if letter != b'b' && !again && !newer {
             letters.push(letter);
         }
     }
     if base64 {
         letters.insert(generator.random.usize(0..=letters.len()), b'b');
+    }
+    if letters.contains(&b'N') {
+        letters.retain(|letter| *letter != b'b' && (*letter != b'q' || verb != "ma"));
     }
     for letter in letters {
         let flag = flag(generator, letter, verb);
@@ -93,6 +95,7 @@ fn flag(generator: &mut Generator, letter: u8, verb: &str) -> Word {
         b'T' | b'N' => generator.expiry(),
         // Far from every time to live, so that no second boundary decides.
         b'R' => generator.pick(&["30", "5000", "200000", "0", "-99", "x"]),
+        b'O' if verb == "mg" || verb == "ma" => generator.pick(&["1", "abc", "1234567890123456789012345678901", ""]),
         b'O' => generator.pick(&[
             "1",
             "abc",

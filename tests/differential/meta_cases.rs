@@ -13,14 +13,14 @@ pub fn all() -> Vec<Named> {
             b"ms KEYKEY 3 F7 T0\r\nabc\r\nmg KEYKEY s v k f t O1\r\nmg KEYKEY O1 t f k v s\r\nmg KEYKEYx k O1 s v\r\nms KEYKEY 3 k O2\r\nabc\r\nmd KEYKEY O3 k\r\nmd KEYKEY k O3\r\n",
         ]),
         named("opaque", "31 bytes and its O, one more is an error", &[
-            b"mg KEYKEY O1234567890123456789012345678901\r\nmg KEYKEY O12345678901234567890123456789012\r\nmg KEYKEY O\r\nmd KEYKEY O12345678901234567890123456789012\r\n",
-            b"ms KEYKEY 2 O12345678901234567890123456789012\r\nab\r\nms KEYKEY 2 O1234567890123456789012345678901\r\n12\r\nma KEYKEY O12345678901234567890123456789012\r\nmg KEYKEY v\r\n",
+            b"mg KEYKEY O1234567890123456789012345678901\r\nmg KEYKEY O12345678901234567890123456789012\r\nmg KEYKEY O\r\nma KEYKEY O12345678901234567890123456789012\r\nmd KEYKEY O12345678901234567890123456789012\r\n",
+            b"ms KEYKEY 2 O12345678901234567890123456789012\r\nab\r\nms KEYKEY 2 O1234567890123456789012345678901\r\n12\r\nma KEYKEY O1234567890123456789012345678901\r\nmg KEYKEY v\r\n",
         ]),
         named("flag_twice", "CLIENT_ERROR", &[b"mg KEYKEY k k\r\nms KEYKEY 2 k k\r\nab\r\nmd KEYKEY q q\r\nma KEYKEY v v\r\nmg KEYKEY O1 O2\r\nmg KEYKEY P1 P2\r\n"]),
         named("flags_for_a_proxy", "P and L are taken and ignored", &[b"mg KEYKEY P L Pxyz\r\nmg KEYKEY Pabc L1 k\r\nms KEYKEY 1 P L\r\n5\r\nma KEYKEY P1 L2\r\nmd KEYKEY L\r\n"]),
         named("quiet", "mg hides only EN, the others only success", &[
             b"mg KEYKEY q\r\nmg KEYKEY q k v\r\nmd KEYKEY q\r\nma KEYKEY q\r\nms KEYKEY 1 q MR\r\n5\r\nms KEYKEY 1 q\r\n5\r\nmg KEYKEY q v\r\nma KEYKEY q v\r\nms KEYKEY 1 q ME\r\n6\r\n",
-            b"ma KEYKEY q Mx\r\nmg KEYKEY q !\r\nms KEYKEY 1 q\r\n67\r\n\r\nms KEYKEY 1 q C1\r\n6\r\nmd KEYKEY q C1\r\nmd KEYKEY q I\r\nmd KEYKEY q\r\nma KEYKEY q N0\r\nmg KEYKEY v\r\n",
+            b"ma KEYKEY q Mx\r\nmg KEYKEY q !\r\nms KEYKEY 1 q\r\n67\r\n\r\nms KEYKEY 1 q C1\r\n6\r\nmd KEYKEY q C1\r\nmd KEYKEY q I\r\nmd KEYKEY q\r\nma KEYKEY N0\r\nma KEYKEY q N0\r\nmg KEYKEY v\r\n",
         ]),
         named("barrier", "mn is answered in its turn", &[b"ms KEYKEY 1 q\r\na\r\nmg KEYKEY v\r\nmn\r\nmg KEYKEYx q\r\nmn\r\n"]),
         named("base64", "the same item raw and in base64", &[
@@ -59,6 +59,9 @@ pub fn all() -> Vec<Named> {
         named("meta_bad_values", "the value of a refused ms is swallowed", &[
             b"ms KEYKEY 4 !\r\nmn\r\n\r\nms KEYKEY 4 Fx\r\nmn\r\n\r\nms KEYKEY 4 Tx\r\nmn\r\n\r\nms KEYKEY 4 Cx\r\nmn\r\n\r\nms KEYKEY 3\r\nabcd\r\nms KEYKEY 3 k O1\r\nabcd\r\nmg KEYKEY v\r\n",
         ]),
+        named("newer_flags", "E and x go to the node as they are, to be refused; an embedded store takes them", &[
+            b"ms KEYKEY 2 E5\r\nab\r\nmd KEYKEY E5\r\nma KEYKEY E5\r\nmd KEYKEY x\r\nms KEYKEY 2 s\r\nab\r\nmg KEYKEY v\r\n",
+        ]).memcached_only(),
         named("debug_forms", "me with and without its b", &[b"me\r\nme KEYKEY\r\nme KEYKEY x\r\nms KEYKEY 1 T1000\r\na\r\nme KEYKEY\r\nme KEYKEY x y z\r\nme S0VZS0VZ b\r\nme S0VZS0VZ x b\r\n"]),
         named("meta_and_classic", "one item whichever way", &[
             b"set KEYKEY 5 1000 2\r\n10\r\nmg KEYKEY v f t s\r\nmn\r\nincr KEYKEY 1\r\nma KEYKEY v\r\nms KEYKEY 2 F9\r\n20\r\nget KEYKEY\r\ndelete KEYKEY\r\nmg KEYKEY\r\n",
@@ -125,8 +128,9 @@ fn flags() -> Vec<Named> {
         ("every_flag_of_ma", "ma KEYKEY"),
     ] {
         let mut said = String::new();
-        // E and x came after the memcached at hand; an embedded store has them.
-        for letter in (33..127u8).map(char::from).filter(|letter| !matches!(letter, 'E' | 'x')) {
+        let newer =
+            |letter: &char| matches!(letter, 'E' | 'x') || verb.starts_with("ms") && matches!(letter, 's' | 'N');
+        for letter in (33..127u8).map(char::from).filter(|letter| !newer(letter)) {
             for argument in ["", "77777"] {
                 let value = if verb.starts_with("ms") { "12\r\n" } else { "" };
                 let command = format!("{verb} {letter}{argument}\r\n{value}");

@@ -9,7 +9,7 @@ use super::case::{Case, Cuts, Word, prefix};
 use super::cases::Named;
 use super::drive::{End, Transcript, drive};
 use super::exceptions::{Subject, difference};
-use super::generate::{self, Limits};
+use super::generate;
 use super::shrink::shrink;
 
 /// Two servers that must say the same.
@@ -57,7 +57,7 @@ const ENOUGH: usize = 8;
 const THREADS: u64 = 3;
 
 /// Runs `plan` over `shared`, several cases at once, and a fifth of it over `alone`, one by one with `flush_all`.
-pub fn run(plan: Plan, shared: Pair, alone: Pair, newer_flags: bool) -> Outcome {
+pub fn run(plan: Plan, shared: Pair, alone: Pair) -> Outcome {
     let outcome = Mutex::new(Outcome::default());
     let next = AtomicU64::new(0);
     let failures = AtomicUsize::new(0);
@@ -76,7 +76,7 @@ pub fn run(plan: Plan, shared: Pair, alone: Pair, newer_flags: bool) -> Outcome 
                         continue;
                     }
                     let pair = if alone_here { alone } else { shared };
-                    let case = generate::case(plan.seed, number, Limits { flush: alone_here, newer_flags });
+                    let case = generate::case(plan.seed, number, alone_here);
                     let finding = examine(pair, &case);
                     let mut outcome = outcome.lock().unwrap_or_else(PoisonError::into_inner);
                     match finding {
@@ -127,13 +127,12 @@ pub fn examine(pair: Pair, case: &Case) -> Finding {
 
 /// Whether memcached says the same however the case is cut.
 fn is_repeatable(pair: Pair, case: &Case) -> bool {
-    let own = Pair { other: pair.real, ..pair };
-    let run = |cuts| drive(own.real, &Case { cuts, ..case.clone() }, &fresh());
+    let run = |cuts| drive(pair.real, &Case { cuts, ..case.clone() }, &fresh());
     let whole = run(Cuts::Nowhere);
     if whole.end == End::Silent {
         return false;
     }
-    [case.cuts, Cuts::EveryByte].into_iter().all(|cuts| difference(&whole, &run(cuts), own.subject).is_none())
+    [case.cuts, Cuts::EveryByte].into_iter().all(|cuts| difference(&whole, &run(cuts), pair.subject).is_none())
 }
 
 fn differs(pair: Pair, case: &Case) -> Option<(String, Transcript, Transcript)> {
