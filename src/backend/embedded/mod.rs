@@ -15,15 +15,22 @@
 //! what it finds holds the shelf's edit lock from the look to the change, so that two workers never lose an
 //! update.
 //!
-//! The oracle is memcached 1.6.18 (its source, and runs of it). Four things differ, on purpose:
+//! The oracle is memcached 1.6.18 (its source, and runs of it). These things differ, on purpose:
 //!
 //! - flags that it refuses or ignores and that ketch promises have the meaning of newer releases: `E`
-//!   (the new cas token) on all meta commands, `x` on `md`, `s` on `ms`, `N` on an appending `ms`;
+//!   (the new cas token) on all meta commands, `x` on `md`, `s` on `ms`, `N` on an appending or prepending `ms`;
 //! - a key that came as base64 and that no line could carry is always echoed as base64, also where
-//!   memcached forgets how it came and would break the line;
-//! - `incr` and `decr` pad in place always; memcached does so unless another client is being sent the item
-//!   at that moment;
-//! - `l` and `la` move with every read but the first; memcached moves them at most about once a second.
+//!   memcached forgets how it came and would break the line.
+//!
+//! And these, because memcached's answer hangs on what its other threads or its memory happen to be doing:
+//!
+//! - a number that fits into its old length is always written over it (padded, marks kept); memcached makes
+//!   a new item while another client or its own LRU thread holds the old one;
+//! - a value of 2⁶³ or more counts unless it holds a minus itself; memcached looks for one behind its end too;
+//! - a large value that is prepended to a small one is stored whole; memcached stores foreign memory there;
+//! - `l` and `la` move with every read but the first; memcached moves them when its LRU thread comes round;
+//! - an item that a flush covered comes back when a later `flush_all` takes the flush's place, as in
+//!   memcached, but only while neither a read nor a sweep met it; memcached's sweeps come at other times.
 
 mod classic;
 mod clock;

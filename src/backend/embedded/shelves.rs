@@ -21,7 +21,7 @@ use crate::model::Key;
 /// A shelf has room for at least so many of the largest items, unless the whole store has not.
 const ITEMS_A_SHELF: usize = 8;
 /// More shelves than this buy no less waiting.
-const MOST_SHELVES: usize = 256;
+const MOST_SHELVES: usize = 1024;
 /// The part of a shelf for items that were used again; memcached's default leaves the rest, too, to newcomers.
 const HOT: f64 = 0.6;
 

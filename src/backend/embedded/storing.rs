@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use super::Store;
 use super::clock::Moment;
 use super::item::{Item, Label, mark};
 use super::shelves::{Edit, Spot};
-use super::{Store, limits::Limits};
 use crate::model::StoreMode;
 
 /// What is to be stored, and when.
@@ -116,8 +116,7 @@ impl Putting<'_> {
         if self.wish.token != 0 && self.wish.token != old.token() {
             return Outcome::Exists;
         }
-        let limits: Limits = self.store.limits;
-        if !limits.fits(self.spot.key, old.flags(), old.value_len() + self.wish.value.len()) {
+        if !self.store.limits.fits(self.spot.key, old.flags(), old.value_len() + self.wish.value.len()) {
             return Outcome::NotStored;
         }
         let label = self.label(old.flags(), old.deadline(), 0);
