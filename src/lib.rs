@@ -29,6 +29,9 @@
 //! Each worker is one thread with its own clients, connections, merge table and counters: a
 //! [`model::Request`] goes down and a [`model::Reply`] comes back without a lock.
 
+// What a peer sent may be anything: the program answers it, tests may say what they expect.
+#![warn(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 pub mod backend;
 pub mod cli;
 pub mod config;

@@ -3,8 +3,6 @@
 //! Each script of tests/clients asks one client for what applications ask of it. It runs against a bare
 //! memcached too: a script that fails there is wrong, one that fails only through ketch found a fault of ketch's.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what it expects by failing")]
-
 mod support;
 
 use std::path::{Path, PathBuf};

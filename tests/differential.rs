@@ -6,8 +6,6 @@
 //!
 //! `KETCH_DIFFERENTIAL_CASES=20000 KETCH_DIFFERENTIAL_SEED=7` run more cases, and others.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says what it expects")]
-
 mod support;
 
 mod differential {

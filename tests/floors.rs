@@ -3,8 +3,6 @@
 //! It reads the text of src/ for `crate::room` (and `super::room`, and `ketch::room` in the program), in grouped
 //! imports too. Comments may speak of any room.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what it expects by failing")]
-
 use std::path::{Path, PathBuf};
 
 /// Every room with its floor. A new room gets a line here.

@@ -2,8 +2,6 @@
 //!
 //! Ten million bytes of malformed input on several connections, beside a good one that must not notice.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says what it expects")]
-
 mod support;
 
 use std::io::{Read, Write};

@@ -1,7 +1,5 @@
 //! libmemcached's own test of a server's text protocol passes through ketch, all 27 of it.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what it expects by failing")]
-
 mod support;
 
 use std::net::SocketAddr;

@@ -14,8 +14,6 @@
 //! use the ports that it has built in, is given them by `KETCH_CONFIG`. Commands run in a folder of their own with
 //! a copy of config/.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what it expects by failing")]
-
 mod support;
 
 use std::collections::HashMap;

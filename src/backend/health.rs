@@ -364,12 +364,12 @@ mod tests {
         fail(&health, 1);
         assert_eq!((health.service(), health.history().0), (Service::Out, State::Ejected));
 
-        assert_eq!(health.probe_succeeded(at(3)).0, false);
+        assert!(!health.probe_succeeded(at(3)).0);
         assert_eq!(health.history().0, State::Probing);
         health.probe_failed(Reason::Unreachable, at(4));
         assert_eq!(health.history().0, State::Ejected);
-        assert_eq!(health.probe_succeeded(at(5)).0, false);
-        assert_eq!(health.probe_succeeded(at(6)).0, true);
+        assert!(!health.probe_succeeded(at(5)).0);
+        assert!(health.probe_succeeded(at(6)).0);
         assert_eq!(health.service(), Service::Out, "only the readmission lets it in");
         assert_eq!(health.readmit(at(7)).unwrap().state, State::Up);
         assert_eq!(health.service(), Service::In);
@@ -406,7 +406,7 @@ mod tests {
         let alone = Health::new(TOLERANCE, Quota::new(1, 0.5));
         fail(&alone, 3);
         assert_eq!(alone.service(), Service::Held);
-        assert_eq!(alone.probe_succeeded(at(3)).0, true);
+        assert!(alone.probe_succeeded(at(3)).0);
     }
 
     #[test]

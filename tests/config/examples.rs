@@ -1,7 +1,5 @@
 //! The annotated files of `config/`, which must not drift from the program.
 
-#![allow(clippy::unwrap_used, reason = "a test may say what it expects")]
-
 use std::path::{Path, PathBuf};
 
 use ketch::config::Config;

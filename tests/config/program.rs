@@ -1,7 +1,5 @@
 //! Runs the program.
 
-#![allow(clippy::unwrap_used, reason = "a test may say what it expects")]
-
 use std::process::{Command, Output};
 
 use serde_json::Value;

@@ -1,7 +1,5 @@
 //! The JSON Schema, as an editor would use it.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may say what it expects")]
-
 use regex::Regex;
 use serde_json::Value;
 

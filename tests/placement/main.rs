@@ -3,8 +3,6 @@
 //! Every case is a list of nodes and the owners of 2,000 keys over it. The owners are asked of the real
 //! program, compared with ketch's key by key, and kept in `tests/vectors/`, which a fast test reads.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
-
 #[path = "../support/mod.rs"]
 mod support;
 
