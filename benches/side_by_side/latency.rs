@@ -21,17 +21,21 @@ pub const NAME: &str = "latency";
 pub const HEAD: &str = "
 Latency of get at a tenth of what the slowest of them can do, proxy on cores of its own, µs: median (least–greatest)
 
-| program | requests a second | p50 | p99 | p99.9 |
-|---|---|---|---|---|
+| program | at most, a second | asked, a second | p50 | p99 | p99.9 |
+|---|---|---|---|---|---|
 ";
 
 const CONNECTIONS: usize = 50;
 const SHARE: f64 = 0.1;
+const TRIES: usize = 3;
 
 /// One program's.
 #[derive(Serialize)]
 pub struct Latency {
     kind: Kind,
+    /// Operations a second that it can do here, with servers and load on the cores left.
+    capacity: f64,
+    /// Requests a second for the times below.
     rate: f64,
     /// p50, p99 and p99.9 in microseconds, over the rounds.
     quantiles: Vec<Spread>,
@@ -54,12 +58,12 @@ pub fn measure(options: &Options, folder: &Path, report: &mut Report) -> anyhow:
     let field = Field::start(&cores, options.workers, folder, report)?;
     let script = || Script::new(Ask::Get, 10_000, 100);
     let open = |subject: &Subject| Load::open(&subject.tcp, script(), CONNECTIONS, 1);
-    let mut slowest = f64::INFINITY;
+    let mut capacities = Vec::new();
     for subject in &field.subjects {
         Load::store(&subject.tcp, &script()).with_context(|| subject.kind.name())?;
-        slowest = slowest.min(capacity(open(subject)?, options)?);
+        capacities.push(capacity(open(subject)?, options)?);
     }
-    let rate = slowest * SHARE;
+    let rate = SHARE * capacities.iter().copied().fold(f64::INFINITY, f64::min);
     let gap = Duration::from_secs_f64(1.0 / rate);
     let mut rounds: Vec<Vec<[f64; 3]>> = field.subjects.iter().map(|_| Vec::new()).collect();
     for round in 0..options.rounds {
@@ -71,19 +75,22 @@ pub fn measure(options: &Options, folder: &Path, report: &mut Report) -> anyhow:
             rounds.extend(quantiles(times));
         }
     }
-    for (subject, rounds) in field.subjects.iter().zip(rounds) {
+    for ((subject, rounds), capacity) in field.subjects.iter().zip(rounds).zip(capacities) {
         let quantiles = (0..3).filter_map(|index| Spread::of(rounds.iter().map(|round| round[index]))).collect();
-        report.add_latency(Latency { kind: subject.kind, rate, quantiles });
+        report.add_latency(Latency { kind: subject.kind, capacity, rate, quantiles });
     }
     Ok(())
 }
 
-/// Operations a second under a closed loop.
+/// Operations a second under a closed loop: the best of some tries, since a busy neighbour only takes away.
 fn capacity(mut load: Load, options: &Options) -> anyhow::Result<f64> {
     load.run(options.warm_up())?;
-    let operations = load.run(options.interval())?;
+    let mut most = 0;
+    for _ in 0..TRIES {
+        most = most.max(load.run(options.interval())?);
+    }
     load.drain()?;
-    Ok(operations as f64 / options.interval().as_secs_f64())
+    Ok(most as f64 / options.interval().as_secs_f64())
 }
 
 fn quantiles(mut times: Vec<Duration>) -> Option<[f64; 3]> {
@@ -96,6 +103,7 @@ impl Latency {
     pub fn line(&self) -> String {
         let shown = |Spread { median, least, greatest }: &Spread| format!("{median:.0} ({least:.0}–{greatest:.0})");
         let quantiles: Vec<String> = self.quantiles.iter().map(shown).collect();
-        format!("| {} | {:.0} | {} |\n", self.kind.name(), self.rate, quantiles.join(" | "))
+        let (name, quantiles) = (self.kind.name(), quantiles.join(" | "));
+        format!("| {name} | {:.0} | {:.0} | {quantiles} |\n", self.capacity, self.rate)
     }
 }
