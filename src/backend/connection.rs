@@ -117,7 +117,7 @@ impl Connection {
     }
 
     /// Sends a request with the next batch, or answers at once that it can't be sent.
-    pub(super) fn ask(&self, request: Request, reply_to: ReplyTo) {
+    pub(super) fn ask(&self, request: Request, reply_to: ReplyTo, since: Option<Instant>) {
         let mut state = self.state.borrow_mut();
         let refusal = match state.phase {
             _ if state.suspended => Some(FailureKind::Ejected),
@@ -131,7 +131,8 @@ impl Connection {
             return reply_to.answer(Reply::never_sent(kind));
         }
         let idle = state.outbox.is_empty();
-        state.send(Pending::new(request, reply_to));
+        let deadline = since.map(|since| since + self.node.settings.request_timeout);
+        state.send(Pending::new(request, reply_to, deadline));
         if idle {
             self.task.borrow().wake_by_ref();
         }

@@ -4,6 +4,8 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use tokio::time::Instant;
+
 use super::connection::Connection;
 use super::embedded::{Now, Store};
 use super::health::Service;
@@ -49,12 +51,13 @@ impl Link {
 
     /// Sends `request`; its answer goes to `reply_to`, exactly once, perhaps before this returns.
     ///
-    /// `hash` chooses among several connections: the same key always takes the same one.
+    /// `hash` chooses among several connections: the same key always takes the same one. `since` is when the request
+    /// came, if that was before now.
     #[inline]
-    pub fn ask(&self, hash: u64, request: Request, reply_to: ReplyTo) {
+    pub fn ask(&self, hash: u64, request: Request, reply_to: ReplyTo, since: Option<Instant>) {
         match &self.way {
             Way::Store(store) => reply_to.answer(store.carry_out(&request, now())),
-            Way::Wire(connections) => connections[place(hash, connections.len())].ask(request, reply_to),
+            Way::Wire(connections) => connections[place(hash, connections.len())].ask(request, reply_to, since),
         }
     }
 

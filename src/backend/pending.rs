@@ -15,6 +15,8 @@ pub(super) struct Line {
     overdue: usize,
     /// How many of the first entries have a deadline.
     stamped: usize,
+    /// How many have one of their own, which may be earlier than those before it.
+    early: usize,
 }
 
 /// One request.
@@ -29,11 +31,17 @@ pub(super) struct Pending {
     /// Whether it was sent on an earlier connection already.
     pub(super) again: bool,
     deadline: Option<Instant>,
+    early: bool,
 }
 
 impl Pending {
-    pub(super) fn new(request: Request, reply_to: ReplyTo) -> Self {
-        Self { request, reply_to: Some(reply_to), start: 0, again: false, deadline: None }
+    /// A request that has until `deadline` if it has waited elsewhere already, else from when it is written.
+    pub(super) fn new(request: Request, reply_to: ReplyTo, deadline: Option<Instant>) -> Self {
+        Self { request, reply_to: Some(reply_to), start: 0, again: false, deadline, early: deadline.is_some() }
+    }
+
+    fn is_late(&self, now: Instant) -> bool {
+        self.deadline.is_some_and(|deadline| deadline <= now)
     }
 
     pub(super) fn answer(self, reply: Reply) {
@@ -53,6 +61,7 @@ impl Line {
     }
 
     pub(super) fn push(&mut self, pending: Pending) {
+        self.early += usize::from(pending.early);
         self.entries.push_back(pending);
     }
 
@@ -63,7 +72,9 @@ impl Line {
     pub(super) fn pop(&mut self) -> Option<Pending> {
         self.overdue = self.overdue.saturating_sub(1);
         self.stamped = self.stamped.saturating_sub(1);
-        self.entries.pop_front()
+        let pending = self.entries.pop_front()?;
+        self.early -= usize::from(pending.early);
+        Some(pending)
     }
 
     /// Gives a deadline to those that have none yet; one that was sent before keeps its own, earlier one.
@@ -78,23 +89,31 @@ impl Line {
         self.stamped = self.entries.len();
     }
 
-    /// The next deadline to come. Deadlines rise along the line.
+    /// The next deadline to come. Deadlines rise along the line, but for the early ones.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.entries.get(self.overdue).and_then(|pending| pending.deadline)
+        let first = self.entries.get(self.overdue)?.deadline;
+        if self.early == 0 {
+            return first;
+        }
+        let early = self.entries.iter().filter(|pending| pending.early && pending.reply_to.is_some());
+        early.filter_map(|pending| pending.deadline).chain(first).min()
     }
 
     /// Takes the return address of the next request whose time is over at `now`; its place in the line stays.
     pub(super) fn expire(&mut self, now: Instant) -> Option<ReplyTo> {
-        while let Some(pending) = self.entries.get_mut(self.overdue) {
-            if pending.deadline.is_none_or(|deadline| deadline > now) {
-                return None;
-            }
+        while let Some(pending) = self.entries.get_mut(self.overdue).filter(|pending| pending.is_late(now)) {
             self.overdue += 1;
             if let Some(reply_to) = pending.reply_to.take() {
                 return Some(reply_to);
             }
         }
-        None
+        if self.early == 0 {
+            return None;
+        }
+        self.entries
+            .iter_mut()
+            .filter(|pending| pending.early && pending.is_late(now))
+            .find_map(|late| late.reply_to.take())
     }
 
     /// Empties the line.
@@ -121,8 +140,8 @@ mod tests {
         }
     }
 
-    fn pending(heard: &Rc<Heard>, tag: u64) -> Pending {
-        Pending::new(Request::Delete(Key::new(b"k").unwrap()), ReplyTo::new(heard.clone(), tag))
+    fn pending(heard: &Rc<Heard>, tag: u64, deadline: Option<Instant>) -> Pending {
+        Pending::new(Request::Delete(Key::new(b"k").unwrap()), ReplyTo::new(heard.clone(), tag), deadline)
     }
 
     #[test]
@@ -130,9 +149,9 @@ mod tests {
         let heard = Rc::new(Heard::default());
         let begin = Instant::now();
         let mut line = Line::default();
-        line.push(pending(&heard, 1));
+        line.push(pending(&heard, 1, None));
         line.stamp(|| begin + Duration::from_secs(1));
-        line.push(pending(&heard, 2));
+        line.push(pending(&heard, 2, None));
         line.stamp(|| begin + Duration::from_secs(2));
 
         assert!(line.expire(begin).is_none());
@@ -145,5 +164,28 @@ mod tests {
         line.pop().unwrap().answer(Reply::Deleted);
         assert_eq!(*heard.0.borrow(), [1, 2]);
         assert!(line.deadline().is_none());
+    }
+    #[test]
+    fn a_request_that_has_waited_elsewhere_is_not_held_up_by_those_before_it() {
+        let heard = Rc::new(Heard::default());
+        let begin = Instant::now();
+        let second = |number| begin + Duration::from_secs(number);
+        let mut line = Line::default();
+        line.push(pending(&heard, 1, None));
+        line.push(pending(&heard, 2, Some(second(1))));
+        line.push(pending(&heard, 3, None));
+        line.stamp(|| second(2));
+
+        assert_eq!(line.deadline(), Some(second(1)));
+        line.expire(second(1)).unwrap().answer(Reply::maybe_sent(FailureKind::Timeout));
+        assert!(line.expire(second(1)).is_none());
+        assert_eq!(line.deadline(), Some(second(2)));
+        while let Some(late) = line.expire(second(2)) {
+            late.answer(Reply::maybe_sent(FailureKind::Timeout));
+        }
+        assert_eq!(*heard.0.borrow(), [2, 1, 3]);
+        assert!(line.deadline().is_none());
+        while line.pop().is_some() {}
+        assert_eq!((line.early, line.overdue, line.len()), (0, 0, 0));
     }
 }

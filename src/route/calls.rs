@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use slab::Slab;
 use smallvec::smallvec;
+use tokio::time::Instant;
 
 use super::coalesce::Flights;
 use super::pool::{Ejected, Policy};
@@ -40,7 +41,11 @@ pub(super) struct Call {
     /// Who joined before it was sent.
     pub(super) joined: Vec<ReplyTo>,
     /// Who came after it was sent: the next call is theirs.
-    pub(super) waiting: Vec<ReplyTo>,
+    waiting: Vec<ReplyTo>,
+    /// When the first of those came whose call this is, if that was before it was asked.
+    since: Option<Instant>,
+    /// When the first of those who wait came.
+    waiting_since: Option<Instant>,
     /// [`Link::departures`] when it was asked.
     pub(super) departures: u64,
 }
@@ -48,7 +53,24 @@ pub(super) struct Call {
 impl Call {
     pub(super) fn new(link: Result<Rc<Link>, FailureKind>, hash: u64, command: Command, reply_to: ReplyTo) -> Self {
         let departures = link.as_ref().map_or(0, |link| link.departures(hash));
-        Self { link, hash, command, reply_to, question: None, joined: Vec::new(), waiting: Vec::new(), departures }
+        Self {
+            link,
+            hash,
+            command,
+            reply_to,
+            question: None,
+            joined: Vec::new(),
+            waiting: Vec::new(),
+            since: None,
+            waiting_since: None,
+            departures,
+        }
+    }
+
+    /// Somebody waits for the next call.
+    pub(super) fn wait(&mut self, reply_to: ReplyTo) {
+        self.waiting.push(reply_to);
+        self.waiting_since.get_or_insert_with(Instant::now);
     }
 
     /// The call of those who wait for this one: the same question, asked anew.
@@ -58,6 +80,7 @@ impl Call {
         let mut next = Self::new(self.link.clone(), self.hash, self.command, reply_to);
         next.question = self.question.clone();
         next.joined = waiting.collect();
+        next.since = self.waiting_since.take();
         Some(next)
     }
 
@@ -104,7 +127,7 @@ impl Calls {
 
     /// Sends a request; where it is `shared`, identical reads find it from now on.
     fn send(&self, call: Call, request: Request, shared: bool) {
-        let (link, hash) = (call.link.clone(), call.hash);
+        let (link, hash, since) = (call.link.clone(), call.hash, call.since);
         let tag = {
             let State { open, flights } = &mut *self.state.borrow_mut();
             let tag = open.insert(call);
@@ -116,7 +139,7 @@ impl Calls {
         let Some(me) = self.me.upgrade() else { return };
         let reply_to = ReplyTo::new(me, tag as u64);
         match link {
-            Ok(link) => link.ask(hash, request, reply_to),
+            Ok(link) => link.ask(hash, request, reply_to, since),
             Err(kind) => reply_to.answer(Reply::never_sent(kind)),
         }
     }

@@ -38,7 +38,7 @@ impl Flights {
         if earlier.departures == call.departures {
             earlier.joined.push(call.reply_to);
         } else if is_single {
-            earlier.waiting.push(call.reply_to);
+            earlier.wait(call.reply_to);
         } else {
             return Some(call);
         }
