@@ -16,6 +16,9 @@ use support::{Client, Ketch, Memcached, pool};
 const TIMEOUT: Duration = Duration::from_millis(300);
 /// How much later than its deadline an answer may arrive, beside what the machine itself was late by.
 const MARGIN: Duration = Duration::from_millis(50);
+/// A run on a machine that wakes a thread later than this says little, and is made again, a few times.
+const BUSY: Duration = Duration::from_millis(20);
+const RUNS: usize = 4;
 const CLIENTS: u64 = 4;
 /// Commands of one client in the pipe.
 const WINDOW: usize = 40;
@@ -44,7 +47,7 @@ fn a_node_is_stopped_and_goes_on() {
 #[test]
 fn a_node_cannot_be_connected_to() {
     let deaf = Deaf::start();
-    answers_once(&deaf.address.to_string(), || {});
+    judge(|| answers_once(&deaf.address.to_string(), || {}));
 }
 
 #[test]
@@ -57,6 +60,39 @@ fn a_node_stops_answering_after_a_while() {
     fake_node(|talk| {
         well_for(talk, 100);
         talk.ignore();
+    });
+}
+
+/// Its connection fills with values, and what is asked behind them cannot even be written.
+#[test]
+fn a_node_stops_reading() {
+    judge(|| {
+        let node = Memcached::start();
+        let settings = format!("request_timeout: {}ms, health: {{ max_ejected: 0% }}", TIMEOUT.as_millis());
+        let ketch = Ketch::start(&format!("workers: 1\n{}", pool(&[node.address()], &settings)));
+        ketch.connect().expect("get warm\r\n", "END\r\n");
+        node.process.signal("STOP");
+        let over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let end = End(&over);
+            let lag = scope.spawn(|| lag(&over));
+            let mut filler = ketch.connect();
+            let set = format!("set filler 0 0 1000000\r\n{}\r\n", "v".repeat(1_000_000));
+            (0..20).for_each(|_| filler.say(&set));
+            let ketch = &ketch;
+            let ask = move |number: u32| {
+                let mut client = ketch.connect();
+                std::thread::sleep(TIMEOUT / 10 * number); // all over the time that the values have
+                let begin = Instant::now();
+                assert!(client.ask("delete other").starts_with("SERVER_ERROR"));
+                begin.elapsed()
+            };
+            let waits: Vec<_> = (0..8).map(|number| scope.spawn(move || ask(number))).collect();
+            let longest = waits.into_iter().map(|wait| wait.join().unwrap()).max().unwrap();
+            (0..20).for_each(|_| assert!(filler.line().starts_with("SERVER_ERROR")));
+            drop(end);
+            (longest, lag.join().unwrap())
+        })
     });
 }
 
@@ -151,18 +187,33 @@ fn half_a_value(talk: &mut Talk) {
 
 fn fake_node(script: impl Fn(&mut Talk) + Send + Sync + 'static) {
     let fake = Fake::start(script);
-    answers_once(&fake.address(), || {});
+    judge(|| answers_once(&fake.address(), || {}));
     assert!(fake.connections() > 0, "ketch never came by");
 }
 
-fn real_node(mut fault: impl FnMut(&mut Memcached)) {
-    let mut node = Memcached::start();
-    answers_once(&node.address(), || fault(&mut node));
+fn real_node(fault: impl Fn(&mut Memcached)) {
+    judge(|| {
+        let mut node = Memcached::start();
+        answers_once(&node.address(), || fault(&mut node))
+    });
 }
 
-fn answers_once(faulty: &str, fault: impl FnOnce()) {
+/// Holds what `run` measured, the longest wait and what the machine was late by, against the deadline.
+fn judge(run: impl Fn() -> (Duration, Duration)) {
+    let mut measured = Vec::new();
+    while measured.len() < RUNS && measured.iter().all(|(_, lag)| *lag > BUSY) {
+        measured.push(run());
+    }
+    let (longest, lag) = measured.into_iter().min_by_key(|(_, lag)| *lag).unwrap();
+    println!("the longest wait {longest:?}, the machine late by {lag:?}");
+    assert!(longest <= TIMEOUT + MARGIN + 4 * lag, "an answer took {longest:?}, the machine was late by {lag:?}");
+}
+
+fn answers_once(faulty: &str, fault: impl FnOnce()) -> (Duration, Duration) {
     let good = Memcached::start();
-    let settings = format!("request_timeout: {}ms, connect_timeout: 200ms, reads_on_error: error", TIMEOUT.as_millis());
+    // Nothing is taken out, so that the fault is met again and again.
+    let settings = "connect_timeout: 200ms, reads_on_error: error, health: { max_ejected: 0% }";
+    let settings = format!("request_timeout: {}ms, {settings}", TIMEOUT.as_millis());
     let ketch = Ketch::start(&format!("workers: 2\n{}", pool(&[good.address(), faulty.to_owned()], &settings)));
     let (over, answers) = (AtomicBool::new(false), AtomicU64::new(0));
     let (longest, lag) = std::thread::scope(|scope| {
@@ -180,11 +231,11 @@ fn answers_once(faulty: &str, fault: impl FnOnce()) {
         (clients.into_iter().map(|client| client.join().unwrap()).max().unwrap(), lag.join().unwrap())
     });
     let answers = answers.into_inner();
-    println!("{answers} answers, the longest wait {longest:?}, the machine late by {lag:?}");
+    println!("{answers} answers");
     assert!(answers >= CLIENTS * WINDOW as u64, "only {answers} answers");
-    assert!(longest <= TIMEOUT + MARGIN + lag, "an answer took {longest:?}, the machine was late by {lag:?}");
     assert!(!ketch.log().contains("panicked"), "{}", ketch.log());
     ketch.connect().expect("mn\r\n", "MN\r\n");
+    (longest, lag)
 }
 
 struct End<'a>(&'a AtomicBool);

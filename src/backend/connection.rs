@@ -130,10 +130,11 @@ impl Connection {
             drop(state); // whoever hears the answer may ask again
             return reply_to.answer(Reply::never_sent(kind));
         }
-        let idle = state.outbox.is_empty();
+        let idle = state.line.is_stamped();
         let deadline = since.map(|since| since + self.node.settings.request_timeout);
         state.send(Pending::new(request, reply_to, deadline));
         if idle {
+            // Even when the socket is full: the task is to begin its time.
             self.task.borrow().wake_by_ref();
         }
     }

@@ -79,7 +79,7 @@ impl Line {
 
     /// Gives a deadline to those that have none yet; one that was sent before keeps its own, earlier one.
     pub(super) fn stamp(&mut self, deadline: impl FnOnce() -> Instant) {
-        if self.stamped == self.entries.len() {
+        if self.is_stamped() {
             return;
         }
         let deadline = deadline();
@@ -87,6 +87,11 @@ impl Line {
             pending.deadline.get_or_insert(deadline);
         }
         self.stamped = self.entries.len();
+    }
+
+    /// Whether every request has a deadline.
+    pub(super) fn is_stamped(&self) -> bool {
+        self.stamped == self.entries.len()
     }
 
     /// The next deadline to come. Deadlines rise along the line, but for the early ones.
