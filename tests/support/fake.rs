@@ -7,6 +7,7 @@
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
@@ -29,7 +30,12 @@ struct Shared {
 impl Fake {
     /// Listens on a free port; `script` is run for every connection.
     pub fn start(script: impl Fn(&mut Talk) + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::start_on(([127, 0, 0, 1], 0).into(), script)
+    }
+
+    /// The same on an address of the caller's.
+    pub fn start_on(address: SocketAddr, script: impl Fn(&mut Talk) + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind(address).unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared::default());
         let (script, state) = (Arc::new(script), shared.clone());
@@ -182,10 +188,14 @@ fn pump(from: &mut impl Read, mut to: &TcpStream, back: &TcpStream, chunk: usize
 pub fn echo(said: &Said) -> Vec<u8> {
     let words = said.words();
     let key = words.get(1).copied().unwrap_or_default();
-    let item = |key: &&str| format!("VALUE {key} 0 {}\r\n{key}\r\n", key.len());
+    let items = |keys: &[&str], cas: &str| {
+        let item = |key: &&str| format!("VALUE {key} 0 {}{cas}\r\n{key}\r\n", key.len());
+        keys.iter().map(item).collect::<String>() + "END"
+    };
     let answer = match words.first().copied().unwrap_or_default() {
-        "get" => words[1..].iter().map(item).collect::<String>() + "END",
-        "gat" => words[2..].iter().map(item).collect::<String>() + "END",
+        "get" => items(&words[1..], ""),
+        "gets" => items(&words[1..], " 5"),
+        "gat" => items(&words[2..], ""),
         "set" | "add" | "replace" | "append" | "prepend" | "cas" => "STORED".to_owned(),
         "delete" => "DELETED".to_owned(),
         "touch" => "TOUCHED".to_owned(),
@@ -250,19 +260,34 @@ impl Read for Ear {
     }
 }
 
-/// Lets a test tell a script what to do next, and know that it was done.
-pub struct Strings {
-    pub told: Mutex<std::sync::mpsc::Receiver<Vec<u8>>>,
+/// A node that says what the test tells it to, when it is told.
+pub struct Puppet {
+    pub fake: Fake,
+    tell: Sender<(usize, Vec<u8>)>,
+    done: Receiver<()>,
 }
 
-impl Strings {
-    /// A pair: what is sent to the first, [`Strings::next`] of the second gives.
-    pub fn new() -> (std::sync::mpsc::Sender<Vec<u8>>, Self) {
-        let (sender, told) = std::sync::mpsc::channel();
-        (sender, Self { told: Mutex::new(told) })
+impl Puppet {
+    pub fn start() -> Self {
+        let (tell, told) = channel::<(usize, Vec<u8>)>();
+        let (say_done, done) = channel();
+        let strings = Mutex::new((told, say_done));
+        let fake = Fake::start(move |talk| {
+            let (told, done) = &*strings.lock().unwrap();
+            while let Ok((commands, bytes)) = told.recv() {
+                if (0..commands).any(|_| talk.hear().is_none()) {
+                    return;
+                }
+                talk.say(bytes);
+                let _ = done.send(());
+            }
+        });
+        Self { fake, tell, done }
     }
 
-    pub fn next(&self) -> Option<Vec<u8>> {
-        self.told.lock().unwrap().recv_timeout(PATIENCE).ok()
+    /// Has it hear so many commands and then say `bytes`; returns when they are on their way.
+    pub fn hear_and_say(&self, commands: usize, bytes: impl Into<Vec<u8>>) {
+        self.tell.send((commands, bytes.into())).unwrap();
+        self.done.recv_timeout(PATIENCE).expect("the puppet waits for commands that do not come");
     }
 }
