@@ -1,0 +1,320 @@
+//! Promise 7, bounded: every buffer has a cap, a client that does not read is not read from, and past a cap requests
+//! are refused with words that say so.
+//!
+//! What ketch held at most is read from the kernel (`VmHWM`), and must stay under `limits.memory` and a base for the
+//! program itself: its text, its allocator, its tables.
+
+mod support;
+
+use std::io::{ErrorKind, Write};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use support::fake::Fake;
+use support::{Client, Ketch, Memcached, pool, wait_for};
+
+/// All that ketch may hold for clients and nodes.
+const MEMORY: u64 = 64 << 20;
+/// What the program needs beside, in a build without optimisation, while it moves values of 1 MB about.
+const BASE: u64 = 32 << 20;
+
+const LIMITS: &str = "workers: 2\nlimits: { memory: 64MiB, connections: 4096 }\n";
+
+/// What is said to those for whom there is no room.
+const NO_BUFFER: &str = "SERVER_ERROR out of memory for buffers";
+const NO_STORE: &str = "SERVER_ERROR out of memory storing object";
+
+/// Just under the limit of a value.
+const LARGE: usize = 1_000_000;
+
+#[test]
+fn over_memcached_a_client_that_never_reads_makes_nothing_grow() {
+    let node = Memcached::start();
+    never_reads(&over(&node.address(), ""), MEMORY + BASE);
+}
+
+#[test]
+fn over_a_store_a_client_that_never_reads_makes_nothing_grow() {
+    let ketch = Ketch::start(&format!(
+        "{LIMITS}pools: {{ main: {{ protocol: embedded, nodes: [a], memory: 16MiB }} }}\nroutes: [{{ pool: main }}]\n"
+    ));
+    never_reads(&ketch, MEMORY + BASE + (16 << 20));
+}
+
+/// Asks for 1 GB from each of three connections.
+fn never_reads(ketch: &Ketch, most: u64) {
+    let value = "v".repeat(LARGE);
+    let mut other = ketch.connect();
+    other.expect(format!("set large 0 0 {LARGE}\r\n{value}\r\n"), "STORED\r\n");
+    let mut deaf: Vec<_> = (0..3).map(|_| ketch.connect()).collect();
+    for client in &mut deaf {
+        client.say("get large\r\n".repeat(1000));
+    }
+    is_served(&mut other);
+    for _ in 0..20 {
+        other.expect("get large\r\n", format!("VALUE large 0 {LARGE}\r\n{value}\r\nEND\r\n"));
+    }
+    holds(ketch, most);
+    // They were only not read from: now that they read, they get what they asked for.
+    for client in &mut deaf {
+        for _ in 0..20 {
+            assert_eq!(client.line(), format!("VALUE large 0 {LARGE}"));
+            client.bytes(LARGE + 2);
+            assert_eq!(client.line(), "END");
+        }
+    }
+    holds(ketch, most);
+}
+
+#[test]
+fn a_million_requests_of_a_client_that_never_reads_make_nothing_grow() {
+    let node = Memcached::start();
+    let ketch = over(&node.address(), "");
+    let mut deaf = ketch.connect();
+    for key in 0..100 {
+        deaf.expect(format!("set k{key} 0 0 3\r\nv{key:02}\r\n"), "STORED\r\n");
+    }
+    let requests: String = (0..1_000_000).map(|number| format!("get k{}\r\n", number % 100)).collect();
+    let mut mouth = deaf.stream.try_clone().unwrap();
+    // Ketch reads no more, and so the socket takes no more.
+    mouth.set_write_timeout(Some(Duration::from_millis(300))).unwrap();
+    let mut said = 0;
+    let refused = loop {
+        match mouth.write(&requests.as_bytes()[said..]) {
+            Ok(count) => said += count,
+            Err(error) => break error,
+        }
+        assert!(said < requests.len(), "all of it was read");
+    };
+    assert!(matches!(refused.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut), "{refused}");
+    is_served(&mut ketch.connect());
+    holds(&ketch, MEMORY + BASE);
+    let whole = requests[..said].matches('\n').count();
+    for number in 0..whole.min(20_000) {
+        let key = number % 100;
+        deaf.expect("", format!("VALUE k{key} 0 3\r\nv{key:02}\r\nEND\r\n"));
+    }
+}
+
+#[test]
+fn a_length_of_a_gigabyte_gets_memcacheds_answer() {
+    let node = Memcached::start();
+    let ketch = over(&node.address(), "");
+    let direct: SocketAddr = ([127, 0, 0, 1], node.port).into();
+    for line in [
+        "set k 0 0 1073741824",
+        "add k 0 0 1073741824",
+        "set k 0 0 2147483647",
+        "set k 0 0 2147483648",
+        "set k 0 0 99999999999999999999",
+        "set k 0 0 -1",
+        "ms k 1073741824",
+        "ms k 99999999999",
+    ] {
+        let right = Client::connect(direct).ask(line);
+        let mut client = ketch.connect();
+        assert_eq!(client.ask(line), right, "{line}");
+        if line.ends_with("1073741824") {
+            // Some of it comes: it is swallowed, not kept.
+            client.say(vec![b'x'; 20 << 20]);
+        }
+    }
+    is_served(&mut ketch.connect());
+    holds(&ketch, MEMORY / 2);
+}
+
+#[test]
+fn values_that_never_come_to_their_end_hold_no_more_than_their_share() {
+    let node = Memcached::start_with(&["-m", "1024"]);
+    let ketch = over(&node.address(), "");
+    let half = LARGE - 100_000;
+    let mut clients: Vec<_> = (0..300).map(|_| ketch.connect()).collect();
+    for (number, client) in clients.iter_mut().enumerate() {
+        client.say(format!("set upload{number} 0 0 {LARGE}\r\n{}", "u".repeat(half)));
+    }
+    is_served(&mut ketch.connect());
+    holds(&ketch, MEMORY + BASE);
+    // And when they end after all, each has one answer.
+    for client in &mut clients {
+        client.say(format!("{}\r\nmn\r\n", "u".repeat(LARGE - half)));
+    }
+    let mut stored = 0;
+    for client in &mut clients {
+        match client.line().as_str() {
+            "STORED" => stored += 1,
+            line => assert!(line == NO_STORE || line == NO_BUFFER, "{line}"),
+        }
+        assert_eq!(client.line(), "MN");
+    }
+    println!("{stored} of 300 were stored");
+    assert!(stored >= 20, "only {stored} were stored");
+    holds(&ketch, MEMORY + BASE);
+    drop(clients);
+    // What was held is given back: everybody has room again.
+    let mut client = ketch.connect();
+    client.expect(format!("set large 0 0 {LARGE}\r\n{}\r\n", "v".repeat(LARGE)), "STORED\r\n");
+}
+
+#[test]
+fn lines_that_never_come_to_their_end_hold_no_more_than_their_share() {
+    let node = Memcached::start();
+    let ketch = over(&node.address(), "");
+    let keys = "get ".to_owned() + &"key ".repeat(225_000);
+    let mut clients: Vec<_> = (0..200).map(|_| ketch.connect()).collect();
+    for client in &mut clients {
+        // One that ketch gives up is closed.
+        let _ = client.stream.write_all(keys.as_bytes());
+    }
+    is_served(&mut ketch.connect());
+    holds(&ketch, MEMORY + BASE);
+}
+
+/// Long lines, whole, to a node that never answers: their keys are held until it has failed.
+#[test]
+fn keys_that_wait_for_a_node_hold_no_more_than_their_share() {
+    let node = Fake::start(support::fake::Talk::ignore);
+    let ketch = over(&node.address(), "request_timeout: 3s, health: { max_ejected: 0% }");
+    let line = "get ".to_owned() + &"key ".repeat(200_000) + "\r\n";
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            let (mut client, line) = (ketch.connect(), &line);
+            client.stream.set_write_timeout(Some(Duration::from_millis(500))).unwrap();
+            scope.spawn(move || (0..20).all(|_| client.stream.write_all(line.as_bytes()).is_ok()));
+        }
+    });
+    holds(&ketch, MEMORY + BASE);
+    ketch.connect().expect("mn\r\n", "MN\r\n");
+}
+
+#[test]
+fn values_for_a_node_that_is_stopped_hold_no_more_than_their_share() {
+    let (stopped, good) = (Memcached::start(), Memcached::start());
+    let nodes = [stopped.address(), good.address()];
+    let settings = "distribution: modula, hash: one_at_a_time, health: { max_ejected: 0% }";
+    let ketch = Ketch::start(&format!("{LIMITS}{}", pool(&nodes, settings)));
+    let mut client = ketch.connect();
+    let mut direct = Client::connect(([127, 0, 0, 1], good.port).into());
+    let is_good = |key: &String| {
+        assert_eq!(client.ask(&format!("ms {key} 1\r\nx")), "HD");
+        direct.ask(&format!("mg {key}")) == "HD"
+    };
+    let (good_keys, stopped_keys): (Vec<_>, Vec<_>) = (0..40).map(|number| format!("key{number}")).partition(is_good);
+    stopped.process.signal("STOP");
+    let value = "v".repeat(LARGE);
+    std::thread::scope(|scope| {
+        for key in stopped_keys.iter().take(8) {
+            let (mut client, value) = (ketch.connect(), &value);
+            scope.spawn(move || {
+                for _ in 0..40 {
+                    client.say(format!("set {key} 0 0 {LARGE}\r\n{value}\r\n"));
+                }
+                for _ in 0..40 {
+                    let line = client.line();
+                    assert!(line.starts_with("SERVER_ERROR "), "{line}");
+                }
+            });
+        }
+        let mut other = ketch.connect();
+        for _ in 0..50 {
+            let key = &good_keys[0];
+            other.expect(
+                format!("set {key} 0 0 5\r\nsmall\r\nget {key}\r\n"),
+                format!("STORED\r\nVALUE {key} 0 5\r\nsmall\r\nEND\r\n"),
+            );
+        }
+    });
+    holds(&ketch, MEMORY + BASE);
+}
+
+#[test]
+fn a_read_of_half_a_gigabyte_holds_no_more_than_there_is() {
+    let nodes = [Memcached::start(), Memcached::start()];
+    for nodes in [&nodes[..1], &nodes[..]] {
+        let addresses: Vec<_> = nodes.iter().map(Memcached::address).collect();
+        let ketch = Ketch::start(&format!("{LIMITS}{}", pool(&addresses, "request_timeout: 20s")));
+        let mut client = ketch.connect();
+        let value = "v".repeat(LARGE);
+        for key in 0..8 {
+            client.expect(format!("set large{key} 0 0 {LARGE}\r\n{value}\r\n"), "STORED\r\n");
+        }
+        let keys: Vec<_> = (0..500).map(|number| format!("large{}", number % 8)).collect();
+        client.say(format!("get {}\r\n", keys.join(" ")));
+        is_served(&mut ketch.connect());
+        let line = client.line();
+        assert_eq!(line, NO_BUFFER, "over {} nodes", nodes.len());
+        client.expect("mn\r\n", "MN\r\n");
+        // What fits is given.
+        client.say("get large0 large1 large2\r\n");
+        for key in 0..3 {
+            assert_eq!(client.line(), format!("VALUE large{key} 0 {LARGE}"));
+            client.bytes(LARGE + 2);
+        }
+        assert_eq!(client.line(), "END");
+        holds(&ketch, MEMORY + BASE);
+    }
+}
+
+#[test]
+fn requests_past_what_may_wait_for_a_node_are_refused() {
+    let node = Fake::start(support::fake::Talk::ignore);
+    let settings = "max_inflight: 100, request_timeout: 2s, coalesce: false, health: { max_ejected: 0% }";
+    let ketch = Ketch::start(&format!(
+        "workers: 1\n{}",
+        pool(&[node.address()], &format!("{settings}, reads_on_error: error"))
+    ));
+    let mut client = ketch.connect();
+    client.say("get k\r\n".repeat(100));
+    wait_for("the node to hear them", || (node.heard("get") == 100).then_some(()));
+    assert_eq!(ketch.connect().ask("get k"), "SERVER_ERROR too many requests waiting for the cache node");
+    for _ in 0..100 {
+        assert_eq!(client.line(), "SERVER_ERROR cache node did not answer in time");
+    }
+}
+
+#[test]
+fn two_thousand_idle_clients_cost_little() {
+    let node = Memcached::start();
+    let ketch = over(&node.address(), "");
+    rlimit::increase_nofile_limit(u64::MAX).unwrap();
+    let warm: Vec<_> = (0..10).map(|_| ketch.connect()).collect();
+    let before = memory(&ketch, "VmRSS");
+    let mut clients: Vec<_> = (0..2000).map(|_| ketch.connect()).collect();
+    let value = "v".repeat(20_000);
+    for client in &mut clients {
+        client.expect("set k 0 0 1\r\nx\r\nget k\r\n", "STORED\r\nVALUE k 0 1\r\nx\r\nEND\r\n");
+        // They were busy once.
+        client.expect(format!("set l 0 0 20000\r\n{value}\r\n"), "STORED\r\n");
+    }
+    let each = (memory(&ketch, "VmRSS") - before) / 2000;
+    println!("{each} bytes for each idle client");
+    assert!(each <= 8 << 10, "{each} bytes for each idle client");
+    drop(warm);
+}
+
+fn over(node: &str, settings: &str) -> Ketch {
+    Ketch::start(&format!("{LIMITS}{}", pool(&[node.to_owned()], settings)))
+}
+
+/// A client with ordinary wishes has them granted.
+fn is_served(client: &mut Client) {
+    let value = "o".repeat(10_000);
+    for number in 0..50 {
+        let key = format!("ordinary{number}");
+        client.expect(format!("set {key} 0 0 10000\r\n{value}\r\n"), "STORED\r\n");
+        client.expect(format!("get {key}\r\n"), format!("VALUE {key} 0 10000\r\n{value}\r\nEND\r\n"));
+    }
+}
+
+/// Ketch has never held more.
+fn holds(ketch: &Ketch, most: u64) {
+    let peak = memory(ketch, "VmHWM");
+    println!("held {} MiB at most", peak >> 20);
+    assert!(peak <= most, "held {} MiB, may hold {}", peak >> 20, most >> 20);
+}
+
+/// A figure of the process's memory in bytes.
+fn memory(ketch: &Ketch, field: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", ketch.process.id())).unwrap();
+    let line = status.lines().find(|line| line.starts_with(field)).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
+}
