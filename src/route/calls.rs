@@ -116,12 +116,9 @@ impl Calls {
         }
         let mut state = self.state.borrow_mut();
         let State { open, flights } = &mut *state;
-        match flights.join(open, call) {
-            None => self.cells.coalesced.add(1),
-            Some(call) => {
-                drop(state);
-                self.send(call, request, true);
-            }
+        if let Some(call) = flights.join(open, call) {
+            drop(state);
+            self.send(call, request, true);
         }
     }
 
@@ -209,6 +206,7 @@ impl Receive for Calls {
         };
         self.count(&call, &reply);
         for joined in std::mem::take(&mut call.joined) {
+            self.cells.coalesced.add(1);
             self.count(&call, &reply);
             joined.answer(reply.clone());
         }
