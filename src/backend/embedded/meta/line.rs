@@ -71,6 +71,6 @@ impl Line {
 
 /// The key as base64, where it is to be told so: because it came so, or because it would break the line.
 pub(super) fn echo(key: &[u8], binary: bool) -> Option<String> {
-    let breaks = || key.iter().any(|byte| matches!(byte, b' ' | b'\r' | b'\n' | 0));
+    let breaks = || key.iter().any(|byte| matches!(byte, b' ' | b'\n' | 0));
     (binary || breaks()).then(|| STANDARD.encode(key))
 }

@@ -237,9 +237,16 @@ fn a_key_that_no_line_can_carry_is_echoed_as_base64() {
 #[test]
 fn an_argument_that_is_no_number_is_refused() {
     let store = fresh(64 << 20);
-    for said in
-        ["mg a Tx", "mg a N", "mg a R2147483648", "ms a 0 C-1", "ms a 0 F4294967296", "md a Cx", "ma a Dx", "ma a J"]
-    {
+    for said in [
+        "mg a Tx",
+        "mg a N",
+        "mg a R9223372036854775808",
+        "ms a 0 C-1",
+        "ms a 0 F18446744073709551616",
+        "md a Cx",
+        "ma a Dx",
+        "ma a J",
+    ] {
         let request = request(said);
         let heard = text(&request, &store.carry_out(&request, Now(START)));
         assert!(heard.starts_with("CLIENT_ERROR "), "{said}: {heard}");
