@@ -12,8 +12,6 @@
 //! - Times to live are so long, or so past, that no second boundary within a case matters.
 //!
 //! And what ketch does otherwise on purpose:
-//! - `mg` and `ma` with an opaque that is too long are refused before they touch the item; memcached refuses them
-//!   after it has changed the item.
 //! - `ma` with `q` and `N` is hidden when it succeeds; memcached shows it when it made the item, which the answer
 //!   without `q` (what a node is asked for) does not tell.
 //! - A key in base64 whose item `mg` or `ma` made by `N` comes back raw from memcached, and in base64 from ketch.

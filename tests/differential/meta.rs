@@ -95,7 +95,6 @@ fn flag(generator: &mut Generator, letter: u8, verb: &str) -> Word {
         b'T' | b'N' => generator.expiry(),
         // Far from every time to live, so that no second boundary decides.
         b'R' => generator.pick(&["30", "5000", "200000", "0", "-99", "x"]),
-        b'O' if verb == "mg" || verb == "ma" => generator.pick(&["1", "abc", "1234567890123456789012345678901", ""]),
         b'O' => generator.pick(&[
             "1",
             "abc",
