@@ -53,7 +53,7 @@ fn harms_nobody(ketch: &Ketch) {
         good.join().unwrap()
     });
     println!("{answered} answers on the good connection");
-    assert!(answered > 100, "the good connection had only {answered} answers");
+    assert!(answered > 20, "the good connection had only {answered} answers");
     assert!(!ketch.log().contains("panicked"), "{}", ketch.log());
     ketch.connect().expect("mn\r\n", "MN\r\n");
 }

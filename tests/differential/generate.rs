@@ -14,6 +14,8 @@
 //! And what ketch does otherwise on purpose:
 //! - `ma` with `q` and `N` is hidden when it succeeds; memcached shows it when it made the item, which the answer
 //!   without `q` (what a node is asked for) does not tell.
+//! - `mg`, and `ma` with a time, whose opaque is too long: memcached has carried out the flags before the opaque
+//!   when it finds that, and not those behind.
 //! - A key in base64 whose item `mg` or `ma` made by `N` comes back raw from memcached, and in base64 from ketch.
 //! - Flags and meanings that came after the memcached at hand (1.6.18), which ketch has: `E` and `x`,
 //!   `s` and `N` of `ms`.

@@ -78,8 +78,12 @@ fn with_flags(generator: &mut Generator, verb: &str, key: Vec<u8>, body: Option<
     if letters.contains(&b'N') {
         letters.retain(|letter| *letter != b'b' && (*letter != b'q' || verb != "ma"));
     }
+    let late = verb == "mg" || verb == "ma" && letters.iter().any(|letter| b"TN".contains(letter));
     for letter in letters {
-        let flag = flag(generator, letter, verb);
+        let flag = match flag(generator, letter, verb) {
+            Word::Bytes(bytes) if late && letter == b'O' => Word::Bytes(bytes[..bytes.len().min(32)].to_vec()),
+            flag => flag,
+        };
         command.words.push(flag);
     }
     command

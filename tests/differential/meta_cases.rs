@@ -14,7 +14,7 @@ pub fn all() -> Vec<Named> {
         ]),
         named("opaque", "31 bytes and its O, one more is an error", &[
             b"mg KEYKEY O1234567890123456789012345678901\r\nmg KEYKEY O12345678901234567890123456789012\r\nmg KEYKEY O\r\nma KEYKEY O12345678901234567890123456789012\r\nmd KEYKEY O12345678901234567890123456789012\r\n",
-            b"ms KEYKEY 2 O12345678901234567890123456789012\r\nab\r\nms KEYKEY 2 O1234567890123456789012345678901\r\n12\r\nma KEYKEY O12345678901234567890123456789012\r\nmg KEYKEY v\r\nmg KEYKEY T0 O12345678901234567890123456789012\r\nmg KEYKEY t v\r\n",
+            b"ms KEYKEY 2 O12345678901234567890123456789012\r\nab\r\nms KEYKEY 2 O1234567890123456789012345678901\r\n12\r\nma KEYKEY O12345678901234567890123456789012\r\nmg KEYKEY v\r\n",
         ]),
         named("flag_twice", "CLIENT_ERROR", &[b"mg KEYKEY k k\r\nms KEYKEY 2 k k\r\nab\r\nmd KEYKEY q q\r\nma KEYKEY v v\r\nmg KEYKEY O1 O2\r\nmg KEYKEY P1 P2\r\n"]),
         named("flags_for_a_proxy", "P and L are taken and ignored", &[b"mg KEYKEY P L Pxyz\r\nmg KEYKEY Pabc L1 k\r\nms KEYKEY 1 P L\r\n5\r\nma KEYKEY P1 L2\r\nmd KEYKEY L\r\n"]),
