@@ -75,14 +75,16 @@ impl Flights {
         if self.single.is_empty() {
             return None;
         }
-        let Some(key) = write.keys().first() else {
+        if write.keys().is_empty() {
             let tag = *self.single.iter().next()?; // a flush touches them all
             self.unlist(open, tag);
             return Some(tag);
-        };
-        let hash = self.hasher.hash_one(std::slice::from_ref(key));
-        let entry = self.single.find_entry(hash, |tag| keys_of(&open[*tag]).first() == Some(key));
-        Some(entry.ok()?.remove().0)
+        }
+        write.keys().iter().find_map(|key| {
+            let hash = self.hasher.hash_one(std::slice::from_ref(key));
+            let entry = self.single.find_entry(hash, |tag| keys_of(&open[*tag]).first() == Some(key));
+            Some(entry.ok()?.remove().0)
+        })
     }
 
     fn table(&self, keys: &[Key]) -> &HashTable<usize> {
