@@ -7,8 +7,8 @@
 //!   it refuses an over-long key in `get`: what is malformed stands behind a barrier ([`super::malform`]).
 //! - Whether a line of 2,049 to 16,384 bytes that is no `get` is refused depends on how it arrived: longer or
 //!   shorter only.
-//! - `incr` looks past the end of a value for the sign of a large number, and for the first digit when the value
-//!   is all blank, into what earlier items left there: no value has a `-`, and none is only blanks.
+//! - `incr` looks past the end of a value for the sign of a number over 2⁶³, and for the first digit when the
+//!   value is all blank, into what earlier items left there: no number grows so large, no value is only blanks.
 //! - Times to live are so long, or so past, that no second boundary within a case matters.
 //!
 //! And what ketch does otherwise on purpose:
@@ -37,8 +37,9 @@ pub struct Generator {
     pub sturdy: bool,
 }
 
-/// Case `number` of the run with `seed`; `flush` where it has its servers to itself.
-pub fn case(seed: u64, number: u64, flush: bool) -> Case {
+/// Case `number` of the run with `seed`. Only where it is `alone` with its servers it may say `flush_all`, and be
+/// malformed, since a damaged key may be that of another case.
+pub fn case(seed: u64, number: u64, alone: bool) -> Case {
     let mut random = Rng::with_seed(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(number));
     // The first few draws of neighbouring seeds are alike.
     for _ in 0..4 {
@@ -50,11 +51,11 @@ pub fn case(seed: u64, number: u64, flush: bool) -> Case {
         1..=7 => Cuts::Nowhere,
         _ => Cuts::Random(random.u64(..)),
     };
-    let mut generator = Generator { random, prefix, flush, numbers_are_read_by_meta: false, sturdy: false };
+    let mut generator = Generator { random, prefix, flush: alone, numbers_are_read_by_meta: false, sturdy: false };
     let mut bursts: Vec<Burst> = (0..generator.random.usize(1..=4)).map(|_| generator.burst()).collect();
     match generator.random.u8(0..24) {
-        0..=7 => bursts.push(generator.malformed_burst()),
-        8 => bursts.push(generator.closing_burst()),
+        0..=11 if alone => bursts.push(generator.malformed_burst()),
+        12 => bursts.push(generator.closing_burst()),
         _ => {}
     }
     Case { prefix, bursts, cuts }
@@ -118,7 +119,12 @@ impl Generator {
         if self.random.u8(0..8) == 0 {
             command.words.push(bytes("noreply"));
         }
-        command.body = Some(if number { self.number() } else { self.value() });
+        let mut body = if number { self.number() } else { self.value() };
+        if verb == "cas" {
+            // Behind a token that is none it is taken for lines, and a long one for a line that is closed.
+            body.truncate(1400);
+        }
+        command.body = Some(body);
         command
     }
 
@@ -276,9 +282,8 @@ impl Generator {
             "",
             "1.5",
             "+3",
-            "18446744073709551615",
+            "100000000000000000",
             "18446744073709551616",
-            "9223372036854775808",
             "123456789012345678901234567890",
         ];
         self.pick(&numbers).as_bytes().to_vec()
@@ -293,9 +298,8 @@ impl Generator {
             "9",
             "10",
             "100",
-            "18446744073709551615",
+            "100000000000000000",
             "18446744073709551616",
-            "9223372036854775808",
             "-1",
             "x",
             "1x",
@@ -336,10 +340,11 @@ impl Generator {
 
     /// A cas token that was heard, or one that never is right.
     pub fn cas_token(&mut self, letter: Option<u8>) -> Word {
-        let offset = *self.random.choice(&[0, 0, 0, 0, -1, 1 << 40]).expect("there are six");
-        match self.random.u8(0..10) {
+        let offset = *self.random.choice(&[0, 0, 0, 0, 1 << 40]).expect("there are five");
+        match self.random.u8(0..8) {
             0 => {
-                let odd = self.pick(&["0", "18446744073709551615", "18446744073709551616", "99999999999999"]);
+                // 1 is older than any; a token near one that was heard may be that of another key.
+                let odd = self.pick(&["0", "1", "1", "18446744073709551615", "18446744073709551616", "99999999999999"]);
                 Word::Bytes(letter.into_iter().chain(odd.bytes()).collect())
             }
             _ => Word::Cas { letter, nth: self.random.usize(0..8), offset },

@@ -49,14 +49,14 @@ pub struct Outcome {
 
 /// In how many places a named case is cut in two.
 const MOST_CUTS: usize = 300;
-/// Every how many cases one runs that may say `flush_all`, alone on servers of its own.
-const ALONE: u64 = 5;
+/// One case in so many runs alone on servers of its own.
+const ALONE: u64 = 3;
 /// After so many differences a run ends early.
 const ENOUGH: usize = 8;
 /// Cases at once on the shared servers.
 const THREADS: u64 = 3;
 
-/// Runs `plan` over `shared`, several cases at once, and a fifth of it over `alone`, one by one with `flush_all`.
+/// Runs `plan` over `shared`, several cases at once, and a third of it over `alone`, one by one.
 pub fn run(plan: Plan, shared: Pair, alone: Pair) -> Outcome {
     let outcome = Mutex::new(Outcome::default());
     let next = AtomicU64::new(0);
