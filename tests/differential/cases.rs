@@ -378,6 +378,11 @@ fn others() -> Vec<Named> {
         named("gat", "reads and touches", &[
             b"gat 1000 KEYKEY\r\nset KEYKEY 5 0 1\r\na\r\ngat 1000 KEYKEY KEYKEYx KEYKEY\r\nmg KEYKEY t h\r\ngats 0 KEYKEY\r\ngat x KEYKEY\r\ngat 0\r\n",
         ]),
+        named(
+            "gat_between_gets",
+            "found: only the first key of a gat kept later reads from sharing earlier ones",
+            &[b"set KEYKEY 0 0 1\r\na\r\nget KEYKEY\r\ngat -99 KEYKEYx KEYKEY\r\nget KEYKEY\r\nset KEYKEY 0 0 1\r\nb\r\nget KEYKEY\r\n"],
+        ),
         named("verbosity", "OK and its errors", &[b"verbosity 0\r\nverbosity 1\r\nverbosity x\r\nverbosity -1\r\nverbosity noreply\r\nverbosity 0 noreply\r\n"]),
         named("shutdown", "refused", &[b"shutdown\r\nshutdown graceful\r\nshutdown x\r\n"]),
         named("stats", "the lists end with END", &[b"stats\r\nstats settings\r\nstats items\r\nstats slabs\r\nstats sizes\r\nstats reset\r\nstats nosuch\r\nstats nosuch x\r\n"]),

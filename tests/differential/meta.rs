@@ -110,7 +110,7 @@ fn flag(generator: &mut Generator, letter: u8, verb: &str) -> Word {
         b'F' => generator.pick(&["0", "5", "4294967295", "4294967296", "-1", "x", ""]),
         b'M' if verb == "ma" => generator.pick(&["I", "D", "+", "-", "i", "d", "X", "", "II"]),
         b'M' => generator.pick(&["S", "E", "A", "P", "R", "s", "a", "X", "", "SS"]),
-        b'J' => generator.pick(&["0", "7", "100", "18446744073709551615", "18446744073709551616", "x"]),
+        b'J' => generator.pick(&["0", "7", "100", "100000000000000000", "18446744073709551616", "x"]),
         b'D' => generator.delta(),
         b'C' => return generator.cas_token(Some(b'C')),
         b'E' => generator.pick(&["1000000000000", "0", "x"]),

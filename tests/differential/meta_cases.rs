@@ -59,6 +59,13 @@ pub fn all() -> Vec<Named> {
         named("meta_bad_values", "the value of a refused ms is swallowed", &[
             b"ms KEYKEY 4 !\r\nmn\r\n\r\nms KEYKEY 4 Fx\r\nmn\r\n\r\nms KEYKEY 4 Tx\r\nmn\r\n\r\nms KEYKEY 4 Cx\r\nmn\r\n\r\nms KEYKEY 3\r\nabcd\r\nms KEYKEY 3 k O1\r\nabcd\r\nmg KEYKEY v\r\n",
         ]),
+        named("meta_numbers_wrap", "found: an embedded store refused numbers of which memcached keeps 32 bits", &[
+            b"ms KEYKEY 1 F4294967299 T4294967296\r\na\r\nmg KEYKEY f t v\r\nmg KEYKEY T4294967396 t\r\nma KEYKEYn N4294967296 t\r\nms KEYKEY 1 T4102444800\r\nb\r\nmg KEYKEY v\r\n",
+        ]),
+        named("carriage_return_in_key", "found: an embedded store echoed such a key in base64", &[b"ms KEYKEY\r! 1 k\r\na\r\nmg KEYKEY\r! k v\r\nmd KEYKEY\r!! k\r\n"]),
+        named("reads_of_a_lease", "found: two reads shared one answer, and both had won", &[
+            b"ms KEYKEY 1\r\na\r\nmd KEYKEY I\r\nmg KEYKEY v\r\nmg KEYKEY v\r\nmg KEYKEY v\r\nms KEYKEY 1\r\na\r\nmg KEYKEY h\r\nmg KEYKEY h\r\nmg KEYKEY h\r\n",
+        ]),
         named("newer_flags", "E and x go to the node as they are, to be refused; an embedded store takes them", &[
             b"ms KEYKEY 2 E5\r\nab\r\nmd KEYKEY E5\r\nma KEYKEY E5\r\nmd KEYKEY x\r\nms KEYKEY 2 s\r\nab\r\nmg KEYKEY v\r\n",
         ]).memcached_only(),
