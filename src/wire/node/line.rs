@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::Garbage;
+use super::echo;
 use crate::model::{Meta, MetaReply, MetaStatus, MetaVerb, Reply, Request};
 use crate::wire::number;
 
@@ -55,7 +56,7 @@ pub fn meta(asked: &Meta, line: &[u8]) -> Result<MetaLine, Garbage> {
     }
     if status != MetaStatus::Value {
         check_opaque(asked, rest)?;
-        let flags = Bytes::copy_from_slice(rest);
+        let flags = answered(asked, status, rest);
         return Ok(MetaLine::Whole(Reply::Meta(MetaReply { status, flags, value: Bytes::new() })));
     }
     let (len, flags) = match memchr::memchr(b' ', rest) {
@@ -64,7 +65,12 @@ pub fn meta(asked: &Meta, line: &[u8]) -> Result<MetaLine, Garbage> {
     };
     check_opaque(asked, flags)?;
     let len = number::plain(len).ok_or(Garbage("a value without a size"))?;
-    Ok(MetaLine::Value { flags: Bytes::copy_from_slice(flags), len })
+    Ok(MetaLine::Value { flags: answered(asked, status, flags), len })
+}
+
+/// The flags as the client asked for them.
+fn answered(asked: &Meta, status: MetaStatus, flags: &[u8]) -> Bytes {
+    if echo::is_unsafe(asked) { echo::restored(asked, status, flags) } else { Bytes::copy_from_slice(flags) }
 }
 
 fn status(line: &[u8]) -> Option<(MetaStatus, &[u8])> {

@@ -1,5 +1,6 @@
 //! The other half: ketch as the client of a memcached node.
 
+mod echo;
 mod line;
 mod reply;
 mod request;

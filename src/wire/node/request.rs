@@ -1,5 +1,6 @@
 //! What ketch says to a node.
 
+use super::echo;
 use crate::model::{Expiry, Key, Meta, MetaVerb, Read, Request, Store, StoreMode};
 use crate::wire::Outbox;
 use crate::wire::meta::encode_base64;
@@ -136,9 +137,16 @@ fn encode_meta(meta: &Meta, out: &mut Outbox) {
         out.put(b" ");
         out.put_number(meta.value.len() as u64);
     }
-    if !meta.flags.is_empty() {
+    let safe;
+    let flags = if echo::is_unsafe(meta) {
+        safe = echo::without(meta);
+        &safe[..]
+    } else {
+        &meta.flags[..]
+    };
+    if !flags.is_empty() {
         out.put(b" ");
-        out.put(&meta.flags);
+        out.put(flags);
     }
     match meta.verb {
         MetaVerb::Set => put_value(meta.value.clone(), out),

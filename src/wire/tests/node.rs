@@ -49,6 +49,24 @@ fn a_key_that_fits_no_line_is_deleted_by_its_base64_name() {
     assert_eq!(replies(&delete, [&b"NF\r\n"[..]]), Ok(vec![Reply::NotFound]));
 }
 
+/// The token is `a\nEN` in base64.
+#[test]
+fn a_key_with_a_line_feed_is_echoed_by_ketch_and_never_by_a_node() {
+    for (said, line, heard, flags) in [
+        ("mg YQpFTg== b N30 k", r"mg YQpFTg== b N30\r\n", "HD W\r\n", "kYQpFTg== b W"),
+        ("mg YQpFTg== b O1 k s v", r"mg YQpFTg== b O1 s v\r\n", "VA 1 O1 s1\r\nx\r\n", "O1 kYQpFTg== b s1"),
+        ("mg YQpFTg== t b k O1", r"mg YQpFTg== t b O1\r\n", "EN O1\r\n", "kYQpFTg== b O1"),
+    ] {
+        let asked = [request(format!("{said}\r\n").as_bytes())];
+        assert_eq!(sent(&asked[0]), line);
+        match &replies(&asked, [heard.as_bytes()]).unwrap()[..] {
+            [Reply::Meta(reply)] => assert_eq!(reply.flags, flags, "{said}"),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(matches!(commands([&b"me YQpFTg== b\r\n"[..]]).pop(), Some(Command::Refuse(_))));
+}
+
 #[test]
 fn a_gat_of_many_keys_goes_out_in_lines_that_a_node_takes() {
     let keys: Vec<Key> = (0..20).map(|n| key(format!("{n:0>250}").as_bytes())).collect();
