@@ -101,6 +101,11 @@ fn ketch_answers_for_itself() {
             assert!(answer.contains("ERROR"), "to {line}: {answer}");
             client.expect("mn\r\n", "MN\r\n");
         }
+        // The key is "a\r\nVA 6\r\nEVIL". memcached would echo it raw, and the next read would hear what stands in it.
+        client.expect(
+            "mg YQ0KVkEgNg0KRVZJTA== b N30 k\r\nmg victim v\r\nget victim\r\nme YQ0KVkEgNg0KRVZJTA== b\r\nmn\r\n",
+            "HD kYQ0KVkEgNg0KRVZJTA== b W\r\nEN\r\nEND\r\nCLIENT_ERROR bad command line format\r\nMN\r\n",
+        );
         // The binary protocol is closed without a word.
         let mut binary = Client::connect(ketch.memcached);
         binary.say(b"\x80\x0a\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0");

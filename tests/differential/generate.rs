@@ -16,7 +16,8 @@
 //!   without `q` (what a node is asked for) does not tell.
 //! - `mg`, and `ma` with a time, whose opaque is too long: memcached has carried out the flags before the opaque
 //!   when it finds that, and not those behind.
-//! - A key in base64 whose item `mg` or `ma` made by `N` comes back raw from memcached, and in base64 from ketch.
+//! - A key in base64 whose item `mg` or `ma` made by `N` comes back raw from memcached, and in base64 from ketch
+//!   where no line could carry it.
 //! - Flags and meanings that came after the memcached at hand (1.6.18), which ketch has: `E` and `x`,
 //!   `s` and `N` of `ms`.
 
