@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use bytes::Buf;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
@@ -51,7 +52,36 @@ impl Stream {
     }
 }
 
+/// How many pieces one vectored write takes.
+const PIECES: usize = 32;
+
 impl Stream {
+    /// Writes from `out` as much as the socket takes: how much that was, and whether it was all.
+    #[inline]
+    pub fn write_from(&mut self, out: &mut impl Buf, cx: &mut Context<'_>) -> (usize, io::Result<Poll<()>>) {
+        let mut count = 0;
+        while out.has_remaining() {
+            let all = out.chunk().len() == out.remaining();
+            let written =
+                if all { Pin::new(&mut *self).poll_write(cx, out.chunk()) } else { self.write_pieces(out, cx) };
+            match written {
+                Poll::Ready(Ok(written)) => {
+                    out.advance(written);
+                    count += written;
+                }
+                Poll::Ready(Err(error)) => return (count, Err(error)),
+                Poll::Pending => return (count, Ok(Poll::Pending)),
+            }
+        }
+        (count, Ok(Poll::Ready(())))
+    }
+
+    fn write_pieces(&mut self, out: &impl Buf, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let mut pieces = [io::IoSlice::new(&[]); PIECES];
+        let count = out.chunks_vectored(&mut pieces);
+        Pin::new(self).poll_write_vectored(cx, &pieces[..count])
+    }
+
     /// Has the kernel drop what was written and not sent, when the stream is closed: it must not arrive later.
     pub fn abort(&self) {
         if let Self::Tcp(stream) = self {

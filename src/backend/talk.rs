@@ -1,12 +1,11 @@
 //! One established connection: what is written, read, and run out of time on it.
 
 use std::future::{Future, poll_fn};
-use std::io::IoSlice;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, BytesMut};
-use tokio::io::{AsyncReadExt, AsyncWrite};
+use bytes::BytesMut;
+use tokio::io::AsyncReadExt;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::connection::{Connection, End};
@@ -19,8 +18,6 @@ use crate::wire::ReplyDecoder;
 const CHUNK: usize = 32 * 1024;
 /// The most room made at once for a large value; more is made as its bytes arrive.
 const GROWTH: usize = 256 * 1024;
-/// How many pieces one vectored write takes.
-const SLICES: usize = 32;
 /// A connection on which requests ran out of time so often, and nothing came since, is replaced.
 const PATIENCE: u32 = 3;
 
@@ -69,7 +66,7 @@ impl<'a> Talk<'a> {
             return Poll::Ready(End::Suspended);
         }
         loop {
-            if let Poll::Ready(Err(error)) = self.write(cx) {
+            if let Err(error) = self.write(cx) {
                 return Poll::Ready(End::Broken(error));
             }
             match self.read(cx) {
@@ -86,19 +83,16 @@ impl<'a> Talk<'a> {
     }
 
     /// Writes what there is, as far as the socket takes it.
-    fn write(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+    fn write(&mut self, cx: &mut Context<'_>) -> std::io::Result<Poll<()>> {
         let mut state = self.connection.state.borrow_mut();
         let timeout = self.connection.node.settings.request_timeout;
         state.line.stamp(|| Instant::now() + timeout);
-        while state.outbox.has_remaining() {
-            let mut slices = [IoSlice::new(&[]); SLICES];
-            let count = state.outbox.chunks_vectored(&mut slices);
-            let written = ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, &slices[..count]))?;
-            state.outbox.advance(written);
-            state.written += written as u64;
+        let (count, result) = self.stream.write_from(&mut state.outbox, cx);
+        if count > 0 {
+            state.written += count as u64;
             self.connection.departures.set(self.connection.departures.get() + 1);
         }
-        Poll::Ready(Ok(()))
+        result
     }
 
     fn read(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<usize>> {

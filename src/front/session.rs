@@ -5,14 +5,14 @@
 //! session, so that an idle client costs no buffer.
 
 use std::future::{Future, poll_fn};
-use std::io::{self, IoSlice};
+use std::io;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Buf, Bytes, BytesMut};
-use tokio::io::{AsyncReadExt, AsyncWrite};
+use bytes::{Bytes, BytesMut};
+use tokio::io::AsyncReadExt;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::replies::Replies;
@@ -29,8 +29,6 @@ const GROWTH: usize = 256 * 1024;
 const PIPELINE: usize = 1024;
 /// How many reads of one client come before the others have their turn.
 const TURN: usize = 4;
-/// How many pieces one vectored write takes.
-const SLICES: usize = 32;
 
 /// Buffers that the sessions of a worker use in turn; between two turns both are empty.
 #[derive(Default)]
@@ -130,7 +128,7 @@ impl Session {
     /// Writes every reply whose turn it is; pending when the socket is full.
     fn write(&mut self, desk: &mut Desk, cx: &mut Context<'_>) -> io::Result<Poll<()>> {
         if !self.output.is_empty() {
-            let (count, result) = write_all(&mut self.stream, &mut self.output, cx);
+            let (count, result) = self.stream.write_from(&mut self.output, cx);
             self.station.cells.bytes_written.add(count as u64);
             self.replies.charge().free(count);
             if !matches!(result, Ok(Poll::Ready(()))) {
@@ -139,7 +137,7 @@ impl Session {
             self.output.release();
         }
         self.replies.collect(&mut desk.output);
-        let (count, result) = write_all(&mut self.stream, &mut desk.output, cx);
+        let (count, result) = self.stream.write_from(&mut desk.output, cx);
         self.station.cells.bytes_written.add(count as u64);
         if !desk.output.is_empty() {
             std::mem::swap(&mut desk.output, &mut self.output);
@@ -294,22 +292,4 @@ impl Idle {
             self.alarm.as_mut().reset(end);
         }
     }
-}
-
-/// Writes as much as the socket takes: how much that was, and whether it was all.
-fn write_all(stream: &mut Stream, out: &mut Outbox, cx: &mut Context<'_>) -> (usize, io::Result<Poll<()>>) {
-    let mut count = 0;
-    while out.has_remaining() {
-        let mut slices = [IoSlice::new(&[]); SLICES];
-        let pieces = out.chunks_vectored(&mut slices);
-        match Pin::new(&mut *stream).poll_write_vectored(cx, &slices[..pieces]) {
-            Poll::Ready(Ok(written)) => {
-                out.advance(written);
-                count += written;
-            }
-            Poll::Ready(Err(error)) => return (count, Err(error)),
-            Poll::Pending => return (count, Ok(Poll::Pending)),
-        }
-    }
-    (count, Ok(Poll::Ready(())))
 }

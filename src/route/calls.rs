@@ -29,13 +29,17 @@ struct State {
     flights: Flights,
 }
 
+/// The way to whoever is asked; or why nobody is.
+pub(super) type Way = Result<Rc<Link>, FailureKind>;
+
 /// One request that is under way, and everybody who waits for its answer.
 pub(super) struct Call {
-    /// The way to whoever is asked; or why nobody is.
-    pub(super) link: Result<Rc<Link>, FailureKind>,
+    pub(super) link: Way,
     hash: u64,
     command: Command,
     pub(super) reply_to: ReplyTo,
+    /// Under which identical reads find it, while they do.
+    pub(super) print: Option<u64>,
     /// What was asked; kept for reads only, which may be shared, asked again, or made a miss.
     pub(super) question: Option<Request>,
     /// Who joined before it was sent.
@@ -51,13 +55,14 @@ pub(super) struct Call {
 }
 
 impl Call {
-    pub(super) fn new(link: Result<Rc<Link>, FailureKind>, hash: u64, command: Command, reply_to: ReplyTo) -> Self {
+    pub(super) fn new(link: Way, hash: u64, command: Command, reply_to: ReplyTo) -> Self {
         let departures = link.as_ref().map_or(0, |link| link.departures(hash));
         Self {
             link,
             hash,
             command,
             reply_to,
+            print: None,
             question: None,
             joined: Vec::new(),
             waiting: Vec::new(),
@@ -96,40 +101,47 @@ impl Calls {
 
     /// Sends `request`, unless it can share the answer of a read that is open.
     #[inline]
-    pub(super) fn open(&self, mut call: Call, request: Request) {
-        let is_read = matches!(call.command, Command::Get | Command::Gat | Command::Mg | Command::Me);
-        if is_read {
-            call.question = Some(request.clone());
-        }
-        if !self.policy.coalesce {
-            return self.send(call, request, false);
-        }
-        if !request.is_shareable() {
-            if !request.is_idempotent() {
+    pub(super) fn open(&self, call: Call, request: Request) {
+        let may_share = self.policy.coalesce && request.is_shareable();
+        if !may_share {
+            if self.policy.coalesce && !request.is_idempotent() {
                 self.detach(&request);
             }
-            return self.send(call, request, false);
+            return self.send(call, request, None);
         }
-        if matches!(request, Request::Meta(_)) {
-            // Its answer may be a win (`W`), which is for one client alone, and tells who asked before (`h`, `l`).
-            return self.send(call, request, false);
-        }
-        let mut state = self.state.borrow_mut();
-        let State { open, flights } = &mut *state;
-        if let Some(call) = flights.join(open, call) {
-            drop(state);
-            self.send(call, request, true);
+        let print = self.state.borrow().flights.print(request.keys());
+        if let Some(call) = self.join(call, print, &request) {
+            self.send(call, request, Some(print));
         }
     }
 
-    /// Sends a request; where it is `shared`, identical reads find it from now on.
-    fn send(&self, call: Call, request: Request, shared: bool) {
+    /// Adds whoever asks to an open call for the same; gives `call` back where there is none.
+    #[inline]
+    fn join(&self, call: Call, print: u64, request: &Request) -> Option<Call> {
+        let State { open, flights } = &mut *self.state.borrow_mut();
+        let Some(tag) = flights.find(open, print, request, &call.link) else { return Some(call) };
+        let earlier = &mut open[tag];
+        if earlier.departures == call.departures {
+            earlier.joined.push(call.reply_to);
+        } else if request.keys().len() == 1 {
+            earlier.wait(call.reply_to);
+        } else {
+            return Some(call);
+        }
+        None
+    }
+
+    /// Sends a request; with its `print` identical reads find it from now on.
+    fn send(&self, mut call: Call, request: Request, print: Option<u64>) {
+        if matches!(call.command, Command::Get | Command::Gat | Command::Mg | Command::Me) {
+            call.question = Some(request.clone());
+        }
         let (link, hash, since) = (call.link.clone(), call.hash, call.since);
         let tag = {
             let State { open, flights } = &mut *self.state.borrow_mut();
             let tag = open.insert(call);
-            if shared {
-                flights.list(open, tag);
+            if let Some(print) = print {
+                flights.list(open, print, tag);
             }
             tag
         };
@@ -150,14 +162,16 @@ impl Calls {
                 let Some(tag) = flights.unlist_touched(open, write) else { return };
                 open[tag].follow()
             };
-            self.again(next, false);
+            if let Some(next) = next {
+                self.again(next, None);
+            }
         }
     }
 
-    fn again(&self, next: Option<Call>, shared: bool) {
-        let Some(call) = next else { return };
-        let Some(request) = call.question.clone() else { return };
-        self.send(call, request, shared);
+    fn again(&self, mut call: Call, print: Option<u64>) {
+        if let Some(request) = call.question.take() {
+            self.send(call, request, print);
+        }
     }
 
     /// Counts the answer to one of those who asked.
@@ -195,10 +209,10 @@ impl Receive for Calls {
         let Ok(tag) = usize::try_from(tag) else { return };
         let (mut call, next) = {
             let State { open, flights } = &mut *self.state.borrow_mut();
-            let was_listed = flights.unlist(open, tag);
             let mut call = open.remove(tag);
+            flights.unlist(&call, tag);
             let next = call.follow();
-            (call, next.map(|next| (next, was_listed)))
+            (call, next)
         };
         let reply = match reply {
             Reply::Failed(failure) => self.excuse(&call, failure),
@@ -211,8 +225,8 @@ impl Receive for Calls {
             joined.answer(reply.clone());
         }
         call.reply_to.answer(reply);
-        if let Some((next, shared)) = next {
-            self.again(Some(next), shared);
+        if let Some(next) = next {
+            self.again(next, call.print);
         }
     }
 }

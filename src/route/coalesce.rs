@@ -12,7 +12,7 @@ use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 use slab::Slab;
 
-use super::calls::Call;
+use super::calls::{Call, Way};
 use crate::model::{Key, Request};
 
 /// The open reads of a lane by their keys: tags of its calls.
@@ -26,79 +26,83 @@ pub(super) struct Flights {
 }
 
 impl Flights {
-    /// Adds whoever asks to an open call for the same; gives `call` back where there is none.
-    pub(super) fn join(&mut self, open: &mut Slab<Call>, call: Call) -> Option<Call> {
-        let Some(question) = &call.question else { return Some(call) };
-        let keys = question.keys();
-        let hash = self.hasher.hash_one(keys);
-        let same = |tag: &usize| open[*tag].question.as_ref() == Some(question) && same_way(&open[*tag], &call);
-        let Some(&tag) = self.table(keys).find(hash, same) else { return Some(call) };
-        let is_single = keys.len() == 1;
-        let earlier = &mut open[tag];
-        if earlier.departures == call.departures {
-            earlier.joined.push(call.reply_to);
-        } else if is_single {
-            earlier.wait(call.reply_to);
-        } else {
-            return Some(call);
+    /// Under which identical reads of `keys` find each other.
+    #[inline]
+    pub(super) fn print(&self, keys: &[Key]) -> u64 {
+        match keys {
+            [key] => self.hasher.hash_one(key.as_bytes()),
+            keys => self.hasher.hash_one(keys),
         }
-        None
+    }
+
+    /// The open call that asks `question` of the same node: an owner that has been put out has no answer for those
+    /// who come now.
+    #[inline]
+    pub(super) fn find(&self, open: &Slab<Call>, print: u64, question: &Request, way: &Way) -> Option<usize> {
+        let same = |tag: &usize| {
+            let call = &open[*tag];
+            let same_way = matches!((&call.link, way), (Ok(one), Ok(other)) if Rc::ptr_eq(one, other));
+            same_way && call.question.as_ref() == Some(question)
+        };
+        self.table(question.keys().len()).find(print, same).copied()
     }
 
     /// From now on the call is found by identical reads, instead of an earlier one.
-    pub(super) fn list(&mut self, open: &Slab<Call>, tag: usize) {
+    #[inline]
+    pub(super) fn list(&mut self, open: &mut Slab<Call>, print: u64, tag: usize) {
         let Some(question) = &open[tag].question else { return };
-        let hasher = self.hasher.clone();
-        let hash = hasher.hash_one(question.keys());
         let same = |other: &usize| open[*other].question.as_ref() == Some(question);
-        let table = self.table_mut(question.keys());
-        match table.entry(hash, same, |other| hasher.hash_one(keys_of(&open[*other]))) {
-            Entry::Occupied(mut entry) => *entry.get_mut() = tag,
-            Entry::Vacant(entry) => drop(entry.insert(tag)),
+        let earlier = match self
+            .table_mut(question.keys().len())
+            .entry(print, same, |other| open[*other].print.unwrap_or_default())
+        {
+            Entry::Occupied(mut entry) => Some(std::mem::replace(entry.get_mut(), tag)),
+            Entry::Vacant(entry) => {
+                entry.insert(tag);
+                None
+            }
+        };
+        if let Some(earlier) = earlier {
+            open[earlier].print = None;
         }
+        open[tag].print = Some(print);
     }
 
-    /// The call is not found any more; whether it was.
-    pub(super) fn unlist(&mut self, open: &Slab<Call>, tag: usize) -> bool {
-        let keys = keys_of(&open[tag]);
-        if keys.is_empty() {
-            return false;
+    /// The call, which was open under `tag`, is not found any more.
+    #[inline]
+    pub(super) fn unlist(&mut self, call: &Call, tag: usize) {
+        let (Some(print), Some(question)) = (call.print, &call.question) else { return };
+        if let Ok(entry) = self.table_mut(question.keys().len()).find_entry(print, |other| *other == tag) {
+            entry.remove();
         }
-        let hash = self.hasher.hash_one(keys);
-        let entry = self.table_mut(keys).find_entry(hash, |other| *other == tag);
-        entry.map(|entry| entry.remove()).is_ok()
     }
 
     /// Takes one read that `write` touches off the list; its tag.
-    pub(super) fn unlist_touched(&mut self, open: &Slab<Call>, write: &Request) -> Option<usize> {
-        self.several.clear();
+    pub(super) fn unlist_touched(&mut self, open: &mut Slab<Call>, write: &Request) -> Option<usize> {
+        for tag in self.several.drain() {
+            open[tag].print = None;
+        }
         if self.single.is_empty() {
             return None;
         }
-        if write.keys().is_empty() {
-            let tag = *self.single.iter().next()?; // a flush touches them all
-            self.unlist(open, tag);
-            return Some(tag);
-        }
-        write.keys().iter().find_map(|key| {
-            let hash = self.hasher.hash_one(std::slice::from_ref(key));
-            let entry = self.single.find_entry(hash, |tag| keys_of(&open[*tag]).first() == Some(key));
-            Some(entry.ok()?.remove().0)
-        })
+        let tag = match write.keys() {
+            [] => *self.single.iter().next()?, // a flush touches them all
+            keys => *keys.iter().find_map(|key| {
+                self.single.find(self.print(std::slice::from_ref(key)), |tag| keys_of(&open[*tag]).first() == Some(key))
+            })?,
+        };
+        self.unlist(&open[tag], tag);
+        open[tag].print = None;
+        Some(tag)
     }
 
-    fn table(&self, keys: &[Key]) -> &HashTable<usize> {
-        if keys.len() == 1 { &self.single } else { &self.several }
+    fn table(&self, keys: usize) -> &HashTable<usize> {
+        if keys == 1 { &self.single } else { &self.several }
     }
 
-    fn table_mut(&mut self, keys: &[Key]) -> &mut HashTable<usize> {
-        if keys.len() == 1 { &mut self.single } else { &mut self.several }
+    fn table_mut(&mut self, keys: usize) -> &mut HashTable<usize> {
+        if keys == 1 { &mut self.single } else { &mut self.several }
     }
-}
-
-/// Whether both ask the same node: an owner that has been put out has no answer for those who come now.
-fn same_way(one: &Call, other: &Call) -> bool {
-    matches!((&one.link, &other.link), (Ok(one), Ok(other)) if Rc::ptr_eq(one, other))
 }
 
 fn keys_of(call: &Call) -> &[Key] {
