@@ -133,9 +133,11 @@ impl Generator {
 fn is_repeatable(bytes: &[u8]) -> bool {
     bytes.split(|byte| *byte == b'\n').all(|line| {
         let words: Vec<&[u8]> = line.split(|byte| *byte == b' ').filter(|word| !word.is_empty()).collect();
+        // As C reads it: up to the first byte that is no digit.
         let announced = |at: usize| {
-            let text = std::str::from_utf8(words.get(at).copied().unwrap_or_default()).unwrap_or_default();
-            text.trim().trim_start_matches('+').parse::<u64>().ok()
+            let word = words.get(at).copied().unwrap_or_default();
+            let digits = word.iter().copied().skip_while(|byte| !byte.is_ascii_digit()).take_while(u8::is_ascii_digit);
+            String::from_utf8(digits.collect()).ok()?.parse::<u64>().ok()
         };
         // What a random case does not say either.
         let newer = words.iter().skip(2).any(|word| matches!(word[0], b'E' | b'x')) && line.contains(&b'm');
