@@ -4,7 +4,7 @@ use super::case::{Burst, Command, Ending, FILLER, FILLERS, PREFIX};
 use super::generate::Generator;
 
 /// The longest value that the filler behind a burst completes whatever happens before.
-const LONGEST: u64 = 4000;
+const LONGEST: i32 = 4000;
 
 impl Generator {
     /// Commands of which some are malformed.
@@ -130,18 +130,18 @@ impl Generator {
 
 /// Whether memcached answers it alike every time: no value is announced that the filler does not complete, and no
 /// line is as long as one that is refused or not by how it arrived.
-fn is_repeatable(bytes: &[u8]) -> bool {
+pub fn is_repeatable(bytes: &[u8]) -> bool {
     bytes.split(|byte| *byte == b'\n').all(|line| {
         let words: Vec<&[u8]> = line.split(|byte| *byte == b' ').filter(|word| !word.is_empty()).collect();
-        // As C reads it: up to the first byte that is no digit.
+        // As C reads it: up to the first byte that is no digit, and of a long number the lower 32 bits.
         let announced = |at: usize| {
             let word = words.get(at).copied().unwrap_or_default();
             let digits = word.iter().copied().skip_while(|byte| !byte.is_ascii_digit()).take_while(u8::is_ascii_digit);
-            String::from_utf8(digits.collect()).ok()?.parse::<u64>().ok()
+            String::from_utf8(digits.collect()).ok()?.parse::<i64>().ok().map(|number| number as i32)
         };
         // What a random case does not say either.
         let newer = words.iter().skip(2).any(|word| matches!(word[0], b'E' | b'x')) && line.contains(&b'm');
-        let fits = |at| announced(at).is_none_or(|length| length <= LONGEST || length >= 2_147_483_646);
+        let fits = |at| announced(at).is_none_or(|length| length <= LONGEST || length >= i32::MAX - 1);
         let long = line.len() > 1500 && !line.starts_with(b"get ") && !line.starts_with(b"gets ");
         let is_meta = line.windows(2).any(|pair| pair == b"ms");
         !newer && !long && (!is_meta || fits(2)) && fits(4)

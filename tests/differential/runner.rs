@@ -5,12 +5,12 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use super::case::{Case, Cuts, Word, prefix};
+use super::case::{Case, Cuts, Ending, Word, prefix};
 use super::cases::Named;
 use super::drive::{End, Transcript, drive};
 use super::exceptions::{Subject, difference};
-use super::generate;
 use super::shrink::shrink;
+use super::{generate, malform};
 
 /// Two servers that must say the same.
 #[derive(Clone, Copy)]
@@ -127,6 +127,11 @@ pub fn examine(pair: Pair, case: &Case) -> Finding {
 
 /// Whether memcached says the same however the case is cut.
 fn is_repeatable(pair: Pair, case: &Case) -> bool {
+    let malformed = case.bursts.iter().filter(|burst| burst.ending == Ending::Filler);
+    if !malformed.map(|burst| burst.render(&case.prefix, &case.prefix, &[])).all(|bytes| malform::is_repeatable(&bytes))
+    {
+        return false;
+    }
     let run = |cuts| drive(pair.real, &Case { cuts, ..case.clone() }, &fresh());
     let whole = run(Cuts::Nowhere);
     if whole.end == End::Silent {
