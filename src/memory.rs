@@ -7,7 +7,25 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use bytes::BytesMut;
+
 use crate::metrics::WorkerCells;
+
+/// Makes room for `room` more bytes in `buffer`; for `usual` at least, so that small ones come together.
+///
+/// What is larger than usual gets just its room: a large value keeps the buffer that it was read into, and what is
+/// charged is the value.
+pub fn make_room(buffer: &mut BytesMut, room: usize, usual: usize) {
+    if buffer.capacity() - buffer.len() >= room {
+        return;
+    }
+    if room <= usual {
+        return buffer.reserve(usual);
+    }
+    let mut larger = BytesMut::with_capacity(buffer.len() + room);
+    larger.extend_from_slice(buffer);
+    *buffer = larger;
+}
 
 /// One worker's share of `limits.memory`.
 pub struct Memory {

@@ -25,15 +25,15 @@ use crate::model::{Endpoint, FailureKind, Reply, ReplyTo, Request};
 use crate::net::Stream;
 use crate::wire::{Outbox, encode_request};
 
-/// The bytes of written values that wait on one connection, even when memory is scarce.
-const SHARE: usize = 4 * 1024 * 1024;
+/// The bytes that wait on one connection even when memory is scarce.
+pub(super) const SHARE: usize = 4 * 1024 * 1024;
 
 /// A connection of one worker, made and kept by a task of its own.
 pub(super) struct Connection {
     pub(super) node: Arc<Node>,
     endpoint: Endpoint,
-    /// The values of the writes in `state.line`.
-    charge: Charge,
+    /// What the requests in `state.line` weigh, and the items of the read that is being answered.
+    pub(super) charge: Charge,
     pub(super) state: RefCell<State>,
     /// How often bytes went out.
     pub(super) departures: Cell<u64>,

@@ -8,8 +8,9 @@ use bytes::BytesMut;
 use tokio::io::AsyncReadExt;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::connection::{Connection, End};
+use super::connection::{Connection, End, SHARE};
 use super::health::Reason;
+use crate::memory::make_room;
 use crate::model::{FailureKind, Reply};
 use crate::net::Stream;
 use crate::wire::ReplyDecoder;
@@ -27,6 +28,8 @@ pub(super) struct Talk<'a> {
     stream: Stream,
     buffer: BytesMut,
     decoder: ReplyDecoder,
+    /// How much of the connection's charge is for what the decoder holds.
+    held: usize,
     /// Goes off at or before the next deadline; moved only when it does.
     alarm: Pin<Box<Sleep>>,
     armed: bool,
@@ -42,6 +45,7 @@ impl<'a> Talk<'a> {
             stream,
             buffer: BytesMut::new(),
             decoder: ReplyDecoder::new(connection.node.settings.value_size),
+            held: 0,
             alarm: Box::pin(sleep_until(Instant::now())),
             armed: false,
             overdue: 0,
@@ -56,7 +60,9 @@ impl<'a> Talk<'a> {
 
     /// Writes and reads until the connection ends. Dropping the future drops what is owed with it.
     pub(super) async fn run(&mut self) -> End {
-        poll_fn(|cx| self.poll(cx)).await
+        let end = poll_fn(|cx| self.poll(cx)).await;
+        self.connection.charge.free(self.held);
+        end
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
@@ -97,9 +103,7 @@ impl<'a> Talk<'a> {
 
     fn read(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<usize>> {
         let room = self.decoder.wanted().min(GROWTH.max(self.buffer.len())).max(CHUNK / 4);
-        if self.buffer.capacity() - self.buffer.len() < room {
-            self.buffer.reserve(room.max(CHUNK));
-        }
+        make_room(&mut self.buffer, room, CHUNK);
         pin!(self.stream.read_buf(&mut self.buffer)).poll(cx)
     }
 
@@ -109,9 +113,11 @@ impl<'a> Talk<'a> {
         while !self.buffer.is_empty() {
             let mut state = self.connection.state.borrow_mut();
             let asked = state.line.front().ok_or(())?; // nobody asked: what the node says is out of step
-            let Some(reply) = self.decoder.decode(&asked.request, &mut self.buffer).map_err(|_| ())? else {
-                return Ok(());
-            };
+            let reply = self.decoder.decode(&asked.request, &mut self.buffer).map_err(|_| ())?;
+            if reply.is_none() || self.held > 0 {
+                self.hold();
+            }
+            let Some(reply) = reply else { return Ok(()) };
             let pending = state.line.pop();
             drop(state); // whoever hears the answer may ask again
             self.heard = true;
@@ -123,6 +129,16 @@ impl<'a> Talk<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Charges what the decoder holds of an unfinished read, or has it let go.
+    fn hold(&mut self) {
+        let charge = &self.connection.charge;
+        charge.free(std::mem::replace(&mut self.held, self.decoder.held()));
+        if !charge.add_fairly(self.held, SHARE) {
+            self.decoder.give_up();
+            self.held = 0;
+        }
     }
 
     /// Answers for the node what has run out of time, and sets the alarm for what has not.

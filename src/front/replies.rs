@@ -13,8 +13,8 @@ use crate::wire::{Outbox, Spelling, encode_reply};
 
 /// A client's queue: replies come in any order and leave in that of the requests.
 ///
-/// The values that wait in it are charged. A value that finds no room is dropped and its request fails; a client
-/// that holds more than its share finds none while memory is scarce.
+/// The values that wait in it are charged, and the keys of multi-gets. A value that finds no room is dropped and its
+/// request fails; a client that holds more than its share finds none while memory is scarce.
 pub(super) struct Replies {
     queue: RefCell<Queue>,
     charge: Charge,
@@ -53,13 +53,18 @@ impl Replies {
         Rc::new(Self { queue, charge, share, closing: Cell::new(false) })
     }
 
-    /// A place behind all that was asked so far; the address of its reply.
+    /// A place behind all that was asked so far; the address of its reply. `None` when there is no room for the
+    /// question itself: then that is the answer.
     #[inline]
-    pub(super) fn owe(self: &Rc<Self>, spelling: Spelling) -> ReplyTo {
+    pub(super) fn owe(self: &Rc<Self>, spelling: Spelling) -> Option<ReplyTo> {
+        if !self.charge.add_fairly(spelling.weight(), self.share) {
+            self.say(format!("SERVER_ERROR {}\r\n", FailureKind::Memory.message()));
+            return None;
+        }
         let mut queue = self.queue.borrow_mut();
         let tag = queue.first + queue.slots.len() as u64;
         queue.slots.push_back(Slot::Open(spelling));
-        ReplyTo::new(self.clone(), tag)
+        Some(ReplyTo::new(self.clone(), tag))
     }
 
     /// An answer of ketch's own (with its line end), behind all that was asked so far.
@@ -79,7 +84,7 @@ impl Replies {
             queue.first += 1;
             match queue.slots.pop_front() {
                 Some(Slot::Answered(spelling, reply)) => {
-                    self.charge.free(reply.weight());
+                    self.charge.free(reply.weight() + spelling.weight());
                     encode_reply(&spelling, reply, out);
                 }
                 Some(Slot::Line(lines)) => out.put_bytes(lines),
@@ -94,7 +99,7 @@ impl Replies {
         self.queue.borrow().slots.len()
     }
 
-    /// Bytes of the values that wait for their turn, and about what the open requests will add.
+    /// Bytes of the keys and values that wait for their turn, and about what the open requests will add.
     pub(super) fn expected(&self) -> usize {
         let queue = self.queue.borrow();
         self.charge.held() + queue.slots.len() * queue.usual
@@ -174,15 +179,16 @@ mod tests {
     #[test]
     fn replies_leave_in_the_order_of_the_requests() {
         let replies = replies(1000);
-        let (first, second) = (replies.owe(Spelling::Line), replies.owe(Spelling::Line));
+        let owe = |spelling| replies.owe(spelling).unwrap();
+        let (first, second) = (owe(Spelling::Line), owe(Spelling::Line));
         replies.say("MN\r\n");
         second.answer(Reply::Deleted);
         assert_eq!(heard(&replies), "");
         first.answer(Reply::Stored);
         assert_eq!(heard(&replies), "STORED\r\nDELETED\r\nMN\r\n");
         assert_eq!(replies.owed(), 0);
-        replies.owe(Spelling::Silent).answer(Reply::Stored);
-        replies.owe(Spelling::Line).answer(Reply::NotFound);
+        owe(Spelling::Silent).answer(Reply::Stored);
+        owe(Spelling::Line).answer(Reply::NotFound);
         assert_eq!(heard(&replies), "NOT_FOUND\r\n");
     }
 
@@ -192,7 +198,7 @@ mod tests {
         let key = Key::new(b"k").unwrap();
         let read = |size: usize| {
             let item = Item { flags: 0, cas: None, value: vec![b'v'; size].into() };
-            let reply_to = replies.owe(Spelling::Read { keys: key.clone().into(), cas: false });
+            let reply_to = replies.owe(Spelling::Read { keys: key.clone().into(), cas: false }).unwrap();
             reply_to.answer(Reply::Items(smallvec![Some(item)]));
         };
         read(8);

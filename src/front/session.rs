@@ -18,6 +18,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use super::replies::Replies;
 use super::statistics::statistics;
 use super::worker::Station;
+use crate::memory::make_room;
 use crate::net::Stream;
 use crate::wire::{Closing, Command, CommandDecoder, Outbox};
 
@@ -168,9 +169,7 @@ impl Session {
 
     fn fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let room = self.decoder.wanted().min(GROWTH.max(self.input.len())).max(CHUNK / 4);
-        if self.input.capacity() - self.input.len() < room {
-            self.input.reserve(room.max(CHUNK));
-        }
+        make_room(&mut self.input, room, CHUNK);
         pin!(self.stream.read_buf(&mut self.input)).poll(cx)
     }
 
@@ -234,8 +233,9 @@ impl Session {
     fn carry_out(&mut self, command: Command) {
         match command {
             Command::Ask { request, spelling } => {
-                let reply_to = self.replies.owe(spelling);
-                self.station.view().dispatch(request, reply_to);
+                if let Some(reply_to) = self.replies.owe(spelling) {
+                    self.station.view().dispatch(request, reply_to);
+                }
             }
             Command::Refuse(line) => {
                 self.station.cells.protocol_errors.add(1);

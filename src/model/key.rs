@@ -115,6 +115,18 @@ impl Keys {
             Self::Many(keys) => keys,
         }
     }
+
+    /// About what a multi-get holds, beside its values, from when it is read to when it is answered, in bytes; a read
+    /// of one key counts for nothing.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        /// The key, and the place of its item in the answer.
+        const EACH: usize = 96;
+        match self {
+            Self::One(_) => 0,
+            Self::Many(keys) => keys.iter().map(|key| EACH + key.as_bytes().len()).sum(),
+        }
+    }
 }
 
 impl From<Key> for Keys {

@@ -153,10 +153,11 @@ impl Request {
         }
     }
 
-    /// The bytes of the value that it carries.
+    /// The bytes of the value that it carries, or of the many keys.
     #[must_use]
     pub fn weight(&self) -> usize {
         match self {
+            Self::Read(read) => read.keys.weight(),
             Self::Store(store) => store.value.len(),
             Self::Meta(meta) => meta.value.len(),
             _ => 0,

@@ -62,6 +62,17 @@ pub enum Spelling {
     Says(&'static [u8]),
 }
 
+impl Spelling {
+    /// What it holds until the reply is written, in bytes; only that of a multi-get counts.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        match self {
+            Self::Read { keys, .. } => keys.weight(),
+            Self::Line | Self::Silent | Self::Meta { .. } | Self::Says(_) => 0,
+        }
+    }
+}
+
 /// Why memcached would close the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Closing {

@@ -16,6 +16,11 @@ impl<'a> Words<'a> {
         let end = memchr::memchr(0, line).unwrap_or(line.len());
         Self { rest: &line[..end] }
     }
+
+    /// There are no more words than this, and mostly as many.
+    pub fn at_most(&self) -> usize {
+        (memchr::memchr_iter(b' ', self.rest).count() + 1).min(self.rest.len().div_ceil(2))
+    }
 }
 
 impl<'a> Iterator for Words<'a> {

@@ -6,9 +6,6 @@ use crate::wire::command::{Command, Spelling};
 use crate::wire::number;
 use crate::wire::word::Words;
 
-/// Room for so many keys is taken at once; more take it as they come.
-const FIRST_ROOM: usize = 64;
-
 /// The commonest line by far, `get` with one key and nothing odd about it; `None` for all others.
 #[inline]
 pub fn plain_get(line: &[u8]) -> Option<Command> {
@@ -67,7 +64,7 @@ impl Named {
     }
 
     fn read_many(first: Key, second: &[u8], words: Words<'_>) -> Self {
-        let mut keys = Vec::with_capacity(FIRST_ROOM);
+        let mut keys = Vec::with_capacity(2 + words.at_most());
         keys.push(first);
         for word in std::iter::once(second).chain(words) {
             let Ok(key) = Key::new(word) else { return Self { keys: Some(several(keys)), is_whole: false } };

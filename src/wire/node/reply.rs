@@ -5,7 +5,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use super::Garbage;
 use super::line::{self, MetaLine};
 use super::request::touch_line_end;
-use crate::model::{Item, Items, Key, Meta, MetaReply, MetaStatus, Read, Reply, Request};
+use crate::model::{FailureKind, Item, Items, Key, Meta, MetaReply, MetaStatus, Read, Reply, Request};
 use crate::wire::decoder::SPLIT;
 use crate::wire::number;
 
@@ -14,7 +14,8 @@ const MAX_LINE: usize = 4096;
 
 /// Cuts one node's bytes into [`Reply`]s.
 ///
-/// Beside the items of an unfinished read it holds a few numbers: values wait in the caller's buffer.
+/// Beside the items of an unfinished read ([`ReplyDecoder::held`]) it holds a few numbers: values wait in the caller's
+/// buffer.
 #[derive(Debug)]
 pub struct ReplyDecoder {
     value_size: usize,
@@ -22,6 +23,10 @@ pub struct ReplyDecoder {
     scanned: usize,
     /// The items of a read that has not ended, with `None` for each miss among them.
     items: Items,
+    /// The bytes of their values.
+    held: usize,
+    /// There is no room for them: the rest of the read is understood, and dropped.
+    given_up: bool,
     /// The first key of the `gat` line that is being answered.
     line_start: usize,
     /// What an earlier `gat` line of the same read was refused with.
@@ -48,7 +53,17 @@ impl ReplyDecoder {
     /// A decoder at the start of a connection. A value over `value_size` bytes is garbage.
     #[must_use]
     pub fn new(value_size: usize) -> Self {
-        Self { value_size, scanned: 0, items: Items::new(), line_start: 0, refused: None, awaited: None, wanted: 0 }
+        Self {
+            value_size,
+            scanned: 0,
+            items: Items::new(),
+            held: 0,
+            given_up: false,
+            line_start: 0,
+            refused: None,
+            awaited: None,
+            wanted: 0,
+        }
     }
 
     /// Takes the reply to `asked`, the oldest unanswered request, off the front of `buffer`; `None` when more
@@ -106,6 +121,22 @@ impl ReplyDecoder {
         self.wanted
     }
 
+    /// The bytes of the values that an unfinished read has come to so far.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.held
+    }
+
+    /// Drops what the unfinished read has come to, and what is still to come of it: its reply will be a failure for
+    /// want of memory. To be called while [`Self::held`] is not 0.
+    pub fn give_up(&mut self) {
+        for item in self.items.iter_mut().flatten() {
+            item.value = Bytes::new();
+        }
+        self.held = 0;
+        self.given_up = true;
+    }
+
     #[inline]
     fn line_end(&mut self, unread: &[u8]) -> Result<Option<usize>, Garbage> {
         let unseen = unread.get(self.scanned..).unwrap_or_default();
@@ -124,6 +155,8 @@ impl ReplyDecoder {
     fn place(&mut self, value: Bytes) -> Option<Reply> {
         match self.awaited.take()?.head {
             Head::Item { flags, cas } => {
+                let value = if self.given_up { Bytes::new() } else { value };
+                self.held += value.len();
                 self.items.push(Some(Item { flags, cas, value }));
                 None
             }
@@ -166,8 +199,13 @@ impl ReplyDecoder {
             return Ok(None);
         }
         self.line_start = 0;
+        self.held = 0;
         let items = std::mem::take(&mut self.items);
-        Ok(Some(self.refused.take().unwrap_or(Reply::Items(items))))
+        let reply = match std::mem::take(&mut self.given_up) {
+            true => Reply::never_sent(FailureKind::Memory),
+            false => Reply::Items(items),
+        };
+        Ok(Some(self.refused.take().unwrap_or(reply)))
     }
 
     /// `<key> <flags> <bytes> [<cas>]`, and how many keys before it were missed.
