@@ -260,7 +260,7 @@ impl Read for Ear {
     }
 }
 
-/// A node that says what the test tells it to, when it is told.
+/// A node that says what the test tells it to, when it is told; on one connection at a time, so for one worker.
 pub struct Puppet {
     pub fake: Fake,
     tell: Sender<(usize, Vec<u8>)>,
