@@ -100,13 +100,14 @@ impl Node {
         enough
     }
 
-    /// Notes, while the node is out, that `key` (or with `None` every key) is written elsewhere; whether it is out.
+    /// Notes, while the node is out or held, that `key` (or with `None` every key) is written elsewhere; whether
+    /// it is.
     ///
     /// Where it is not, the write is the node's own: it was let in again a moment ago.
     #[must_use]
     pub fn note_write(&self, key: Option<&Key>) -> bool {
         let mut journal = self.journal();
-        let is_out = self.health.service() == Service::Out;
+        let is_out = self.health.service() != Service::In;
         if is_out && self.settings.readmission != Readmission::Keep {
             match key {
                 Some(key) => journal.note(key),
@@ -129,9 +130,10 @@ impl Node {
         Ok(())
     }
 
-    /// Forgets what was written elsewhere: the node is empty.
-    pub fn forgive(&self) {
-        self.journal().take();
+    /// Takes what was written elsewhere, of which the node needs to know nothing: it is empty.
+    #[must_use]
+    pub fn forgive(&self) -> Option<Amends> {
+        self.journal().take()
     }
 
     fn journal(&self) -> MutexGuard<'_, Journal> {

@@ -21,7 +21,7 @@ pub async fn readmit(pool: &Pool, index: usize) -> io::Result<()> {
     match node.settings.readmission {
         Readmission::Keep => {}
         Readmission::Flush => flush(&mut Errand::to(node).await?).await?,
-        Readmission::Replay if is_empty(node).await => node.forgive(),
+        Readmission::Replay if is_empty(node).await => forgotten.extend(node.forgive()),
         Readmission::Replay => {}
     }
     // Writes go on meanwhile: each look takes what came since the last.
@@ -32,12 +32,15 @@ pub async fn readmit(pool: &Pool, index: usize) -> io::Result<()> {
             Amends::Delete(keys) => delete(&mut errand, keys).await,
         };
         made.inspect_err(|_| restore(node, &amends))?;
-        if let Amends::Delete(keys) = amends {
-            forgotten.extend(keys);
-        }
+        forgotten.push(amends);
     }
-    tracing::debug!(pool = node.pool, node = node.name, keys = forgotten.len(), "keys written elsewhere are deleted");
-    clean_stand_ins(pool, forgotten).await;
+    let keys = |amends| match amends {
+        Amends::Delete(keys) => keys,
+        Amends::Flush => Vec::new(), // nobody knows them
+    };
+    let keys: Vec<_> = forgotten.into_iter().flat_map(keys).collect();
+    tracing::debug!(pool = node.pool, node = node.name, keys = keys.len(), "keys written elsewhere are deleted");
+    clean_stand_ins(pool, index, keys).await;
     Ok(())
 }
 
@@ -85,13 +88,13 @@ fn restore(node: &Node, amends: &Amends) {
     }
 }
 
-/// Deletes keys where they were written while their owner was out. A stand-in that cannot be asked has failed
+/// Deletes keys where they were written while node `index` was out. A stand-in that cannot be asked has failed
 /// itself, and makes its own amends.
-async fn clean_stand_ins(pool: &Pool, keys: Vec<Key>) {
+async fn clean_stand_ins(pool: &Pool, index: usize, keys: Vec<Key>) {
     let mut by_stand_in = HashMap::<usize, Vec<Key>>::new();
     for key in keys {
         let hash = pool.ring().hash(key.as_bytes());
-        if let Some(stand_in) = pool.stand_in(hash) {
+        if let Some(stand_in) = pool.stand_in(hash, index) {
             by_stand_in.entry(stand_in).or_default().push(key);
         }
     }

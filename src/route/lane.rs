@@ -12,7 +12,7 @@ use super::pool::{Pool, Seat};
 use crate::backend::{Link, Node};
 use crate::memory::{Charge, Memory};
 use crate::metrics::{Command, PoolCells};
-use crate::model::{Expiry, Key, Keys, Read, ReplyTo, Request};
+use crate::model::{Expiry, FailureKind, Key, Keys, Read, ReplyTo, Request};
 
 /// The connections of a worker to a pool's nodes, and what it has asked of them. Belongs to its thread.
 pub struct Lane {
@@ -62,14 +62,13 @@ impl Lane {
         }
     }
 
-    /// A write that goes to a stand-in is noted for its owner; should the owner have come back, it is the owner's.
+    /// A write that goes to a stand-in is noted for those who would have had it.
     fn note(&self, seat: Seat, request: &Request) -> Seat {
-        if seat.node.is_err() || request.is_idempotent() {
-            return seat;
-        }
-        match self.pool.nodes()[seat.owner].note_write(request.keys().first()) {
-            true => seat,
-            false => Seat { node: Ok(seat.owner), ..seat },
+        match request.keys().first() {
+            Some(key) if seat.node.is_ok() && !request.is_idempotent() => {
+                Seat { node: self.pool.note_write(seat.hash, key).ok_or(FailureKind::Ejected), ..seat }
+            }
+            _ => seat,
         }
     }
 

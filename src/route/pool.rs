@@ -91,17 +91,27 @@ impl Pool {
         let node = match self.nodes[owner].health.service() {
             Service::In => Ok(owner),
             Service::Held => Err(FailureKind::Unreachable),
-            Service::Out => self.stand_in(hash).ok_or(FailureKind::Ejected),
+            Service::Out => self.stand_in(hash, owner).ok_or(FailureKind::Ejected),
         };
         Seat { hash, owner, node }
     }
 
-    /// The next live node behind the owner of `hash`, where the pool wants one.
+    /// The next live node behind `node` for the keys of `hash`, where the pool wants one.
     #[must_use]
-    pub fn stand_in(&self, hash: u64) -> Option<usize> {
+    pub fn stand_in(&self, hash: u64, node: usize) -> Option<usize> {
         if self.policy.ejected != Ejected::Rehash {
             return None;
         }
-        self.ring.walk(hash).skip(1).find(|node| self.nodes[*node].health.service() == Service::In)
+        let mut behind = self.ring.walk(hash).skip_while(|other| *other != node).skip(1);
+        behind.find(|node| self.nodes[*node].health.service() == Service::In)
+    }
+
+    /// Notes a write of `key` with every node that it passes over since that is out; the node that it is for.
+    ///
+    /// The owner is one of them, and so is who stood in for the owner until it was put out too: it must not come
+    /// back with what it was told then. Should one have come back this moment, the write is for that.
+    #[must_use]
+    pub fn note_write(&self, hash: u64, key: &Key) -> Option<usize> {
+        self.ring.walk(hash).find(|node| !self.nodes[*node].note_write(Some(key)))
     }
 }
