@@ -9,7 +9,7 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::PATIENCE;
 
@@ -138,6 +138,22 @@ impl Talk {
     /// Hears until the other side closes, and answers nothing.
     pub fn ignore(&mut self) {
         while self.hear().is_some() {}
+    }
+
+    /// Answers everything as [`echo`] does, each answer `delay` after its command and none behind another, until
+    /// the other side closes.
+    pub fn behave_late(&mut self, delay: Duration) {
+        let (sender, answers) = std::sync::mpsc::channel::<(Instant, Vec<u8>)>();
+        let stream = self.stream.clone();
+        std::thread::spawn(move || {
+            for (at, answer) in answers {
+                std::thread::sleep(at.saturating_duration_since(Instant::now()));
+                let _ = (&*stream).write_all(&answer);
+            }
+        });
+        while let Some(said) = self.hear() {
+            let _ = sender.send((Instant::now() + delay, echo(&said)));
+        }
     }
 
     /// Answers everything as [`echo`] does, until the other side closes.

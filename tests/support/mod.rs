@@ -5,6 +5,7 @@
 #![allow(dead_code, reason = "each test uses the part that it needs")]
 
 pub mod fake;
+pub mod load;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};

@@ -1,0 +1,255 @@
+//! Promise 5, fresh joins: reads are merged, and none of them returns a value older than its own arrival.
+
+mod support;
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::{Barrier, Mutex};
+use std::time::{Duration, Instant};
+
+use support::fake::{Fake, Way, relay};
+use support::load::{Lag, figure};
+use support::{Client, Ketch, Memcached, pool};
+
+const CLIENTS: usize = 200;
+const ROUNDS: usize = 10;
+const DELAY: Duration = Duration::from_millis(50);
+
+#[test]
+fn two_hundred_clients_read_one_key_in_as_many_reads_as_there_are_rounds() {
+    for workers in [1, 2] {
+        let (upstream, lasted, coalesced) = read_together(workers, "");
+        let rounds = (lasted.as_secs_f64() / DELAY.as_secs_f64()).ceil() as usize;
+        let asked = CLIENTS * ROUNDS;
+        println!("{workers} workers: {asked} reads in {lasted:?}, {rounds} rounds: {upstream} upstream");
+        assert!(upstream <= workers * (rounds + 1), "{upstream} reads upstream in {rounds} rounds");
+        // Each client needs a round for itself and half of them wait for one more: that is all.
+        assert!(upstream <= workers * (2 * ROUNDS + 1), "{upstream} reads upstream");
+        assert_eq!(coalesced, asked - upstream);
+    }
+}
+
+#[test]
+fn merged_reads_do_not_pile_up_where_merging_is_off() {
+    let (upstream, lasted, coalesced) = read_together(1, "coalesce: false");
+    println!("coalesce: false: {} reads in {lasted:?}: {upstream} upstream", CLIENTS * ROUNDS);
+    assert_eq!((upstream, coalesced), (CLIENTS * ROUNDS, 0));
+}
+
+/// All clients read one key together, again and again; how often the node was asked, how long it took, and how many
+/// reads ketch says that it merged.
+fn read_together(workers: usize, settings: &str) -> (usize, Duration, usize) {
+    let fake = Fake::start(|talk| talk.behave_late(DELAY));
+    let settings = format!("request_timeout: 10s, {settings}");
+    let ketch = Ketch::start(&format!("workers: {workers}\n{}", pool(&[fake.address()], &settings)));
+    let clients: Vec<_> = (0..CLIENTS).map(|_| Client::connect(ketch.memcached)).collect();
+    let barrier = Barrier::new(CLIENTS);
+    let begin = Instant::now();
+    std::thread::scope(|scope| {
+        for mut client in clients {
+            let barrier = &barrier;
+            scope.spawn(move || {
+                barrier.wait();
+                for _ in 0..ROUNDS {
+                    client.expect("get popular\r\n", "VALUE popular 0 7\r\npopular\r\nEND\r\n");
+                }
+            });
+        }
+    });
+    (fake.heard("get popular"), begin.elapsed(), figure(&ketch, "main:coalesced") as usize)
+}
+
+/// Whoever waits for another's read and then for its own is answered in time all the same.
+#[test]
+fn a_read_that_waits_for_another_keeps_its_own_deadline() {
+    const SLOW: Duration = Duration::from_millis(300);
+    const TIMEOUT: Duration = Duration::from_millis(400);
+    let fake = Fake::start(|talk| talk.behave_late(SLOW));
+    let settings = format!("request_timeout: {}ms, health: {{ eject_after: 1000000 }}", TIMEOUT.as_millis());
+    let ketch = Ketch::start(&format!("workers: 1\n{}", pool(&[fake.address()], &settings)));
+    let lag = Lag::start();
+    let begin = Instant::now();
+    let waits: Vec<Duration> = std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..20)
+            .map(|number| {
+                let mut client = ketch.connect();
+                scope.spawn(move || {
+                    std::thread::sleep(Duration::from_millis(number * 20)); // one after the other
+                    let asked = Instant::now();
+                    if client.ask("get popular") != "END" {
+                        assert_eq!((client.line().as_str(), client.line().as_str()), ("popular", "END"));
+                    }
+                    asked.elapsed()
+                })
+            })
+            .collect();
+        clients.into_iter().map(|client| client.join().unwrap()).collect()
+    });
+    let (longest, lag) = (waits.into_iter().max().unwrap(), lag.since(begin));
+    println!("the longest wait {longest:?}, the machine late by {lag:?}");
+    assert!(longest <= TIMEOUT + Duration::from_millis(50) + lag, "{longest:?}");
+}
+
+/// On one connection, in one piece: the second read comes after the write, whoever else reads.
+#[test]
+fn a_read_does_not_join_across_a_write_in_the_pipe() {
+    let node = Memcached::start();
+    let slow = slow_relay(node.port);
+    let ketch = Ketch::start(&format!("workers: 1\n{}", pool(&[slow.address()], "")));
+    let over = AtomicBool::new(false);
+    let mut client = ketch.connect();
+    client.expect("set k 0 0 1\r\n0\r\n", "STORED\r\n");
+    std::thread::scope(|scope| {
+        let _end = End(&over);
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let mut client = ketch.connect();
+                while !over.load(SeqCst) {
+                    read(&mut client, "get k\r\n");
+                }
+            });
+        }
+        for value in 1..=300_u64 {
+            let before = value - 1;
+            let (old, new) = (before.to_string(), value.to_string());
+            client.expect(
+                format!("get k\r\nset k 0 0 {}\r\n{new}\r\nget k\r\nget k k\r\n", new.len()),
+                format!(
+                    "VALUE k 0 {}\r\n{old}\r\nEND\r\nSTORED\r\nVALUE k 0 {len}\r\n{new}\r\nEND\r\n\
+                     VALUE k 0 {len}\r\n{new}\r\nVALUE k 0 {len}\r\n{new}\r\nEND\r\n",
+                    old.len(),
+                    len = new.len()
+                ),
+            );
+        }
+    });
+    let coalesced = figure(&ketch, "main:coalesced");
+    println!("{coalesced} reads merged");
+    assert!(coalesced > 100);
+}
+
+/// A register that only grows: what was told to anybody before an operation began is the least that it may hear.
+///
+/// Two ketches over one memcached; each has writers and readers, and one of them a slow way, so that reads wait.
+#[test]
+fn no_read_returns_a_value_older_than_its_arrival() {
+    let node = Memcached::start();
+    let slow = slow_relay(node.port);
+    let ketch = |address: String, workers| Ketch::start(&format!("workers: {workers}\n{}", pool(&[address], "")));
+    let ketches = [ketch(slow.address(), 1), ketch(node.address(), 2)];
+    let history = History::default();
+    ketches[0].connect().expect("set n 0 0 1\r\n0\r\n", "STORED\r\n");
+    ketches[0].connect().expect("set k 0 0 1\r\n0\r\n", "STORED\r\n");
+    std::thread::scope(|scope| {
+        let end = End(&history.over);
+        for ketch in &ketches {
+            for reader in 0..8 {
+                let (address, history) = (ketch.memcached, &history);
+                scope.spawn(move || history.read(address, reader));
+            }
+        }
+        let writers: Vec<_> = ketches
+            .iter()
+            .flat_map(|ketch| [(ketch, true), (ketch, true), (ketch, false)])
+            .map(|(ketch, counts)| {
+                let (address, history) = (ketch.memcached, &history);
+                scope.spawn(move || if counts { history.count(address) } else { history.write(address) })
+            })
+            .collect();
+        writers.into_iter().for_each(|writer| writer.join().unwrap());
+        drop(end);
+    });
+    let coalesced: Vec<_> = ketches.iter().map(|ketch| figure(ketch, "main:coalesced")).collect();
+    println!("{} reads checked, merged {coalesced:?}", history.reads.load(SeqCst));
+    assert!(coalesced[0] > 500, "hardly any read was merged: {coalesced:?}");
+}
+
+/// Operations of each writer.
+const WRITES: u64 = 500;
+
+#[derive(Default)]
+struct History {
+    /// The most that anybody was told of `n` (counted by the node) and of `k` (written in turn).
+    told: [AtomicU64; 2],
+    /// Whose turn it is to write `k`, and the last value.
+    turn: Mutex<u64>,
+    reads: AtomicU64,
+    over: AtomicBool,
+}
+
+impl History {
+    /// Counts `n` up; many do at once.
+    fn count(&self, address: SocketAddr) {
+        let mut client = Client::connect(address);
+        for _ in 0..WRITES {
+            let least = self.told[0].load(SeqCst);
+            let value = client.ask("incr n 1").parse().unwrap();
+            assert!(value > least, "counted to {value} after {least} was told");
+            self.told[0].fetch_max(value, SeqCst);
+        }
+    }
+
+    /// Writes the next value of `k`; one at a time.
+    fn write(&self, address: SocketAddr) {
+        let mut client = Client::connect(address);
+        for _ in 0..WRITES {
+            let mut last = self.turn.lock().unwrap();
+            *last += 1;
+            let value = last.to_string();
+            client.expect(format!("set k 0 0 {}\r\n{value}\r\n", value.len()), "STORED\r\n");
+            self.told[1].fetch_max(*last, SeqCst);
+        }
+    }
+
+    fn read(&self, address: SocketAddr, reader: u64) {
+        let mut client = Client::connect(address);
+        let mut random = fastrand::Rng::with_seed(reader);
+        while !self.over.load(SeqCst) {
+            let register = random.usize(0..2);
+            let key = ["n", "k"][register];
+            let ask = ["get ", "gets ", "mg ", "get other "][random.usize(0..4)];
+            let least = self.told[register].load(SeqCst);
+            let value = match ask {
+                "mg " => meta_read(&mut client, key),
+                _ => read(&mut client, &format!("{ask}{key}\r\n")),
+            };
+            assert!(value >= least, "{ask}{key} gave {value} after {least} was told");
+            self.told[register].fetch_max(value, SeqCst);
+            self.reads.fetch_add(1, SeqCst);
+        }
+    }
+}
+
+/// The value of the only item of the answer.
+fn read(client: &mut Client, line: &str) -> u64 {
+    client.say(line);
+    assert!(client.line().starts_with("VALUE "));
+    let value = client.line().parse().unwrap();
+    assert_eq!(client.line(), "END");
+    value
+}
+
+fn meta_read(client: &mut Client, key: &str) -> u64 {
+    assert!(client.ask(&format!("mg {key} v")).starts_with("VA "));
+    client.line().parse().unwrap()
+}
+
+/// A way to the node that takes a millisecond, so that reads come while others are under way.
+fn slow_relay(port: u16) -> Fake {
+    Fake::start(move |talk| {
+        relay(talk, port, 4096, |way| {
+            if way == Way::ToKetch {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            true
+        });
+    })
+}
+
+struct End<'a>(&'a AtomicBool);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, SeqCst);
+    }
+}
