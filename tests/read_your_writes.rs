@@ -11,7 +11,7 @@ use support::fake::{Fake, Way, relay};
 use support::{Client, Ketch, Memcached, pool};
 
 /// Rounds of a write and what must be read behind it, for each client.
-const ROUNDS: u64 = 1500;
+const ROUNDS: u64 = 1000;
 const WRITERS: usize = 4;
 const KEYS: usize = 12;
 

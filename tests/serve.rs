@@ -143,11 +143,8 @@ fn ask_until_closed(address: SocketAddr, number: usize) -> usize {
             Err(error) => panic!("{error}"),
         }
     }
-    loop {
-        match stream.read(&mut chunk) {
-            Ok(count @ 1..) => heard.extend_from_slice(&chunk[..count]),
-            _ => break,
-        }
+    while let Ok(count @ 1..) = stream.read(&mut chunk) {
+        heard.extend_from_slice(&chunk[..count]);
     }
     let answers = heard.len() / right.len();
     let rest = &heard[answers * right.len()..];
