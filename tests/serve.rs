@@ -9,7 +9,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use support::fake::{Fake, Puppet};
-use support::{Client, Ketch, PATIENCE, Process, free_port, pool, program, wait_for};
+use support::{Client, Ketch, PATIENCE, Process, free_port, listens, pool, program, wait_for};
 
 const STORES: &str = "pools: { main: { protocol: embedded, nodes: [a, b, c] } }\nroutes: [{ pool: main }]\n";
 
@@ -276,9 +276,9 @@ impl Serving {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ketch"));
         command.arg("--config").arg(&file).stdout(Stdio::null());
         command.stderr(std::fs::File::create(folder.path().join("log")).unwrap());
-        let serving = Self { process: Process::spawn(&mut command), address, folder };
-        wait_for("ketch to listen", || TcpStream::connect(address).ok());
-        serving
+        let mut process = Process::spawn(&mut command);
+        assert!(listens(&mut process, address), "ketch ended, or another listens on {address}");
+        Self { process, address, folder }
     }
 
     fn over(node: &Fake, more: &str) -> Self {

@@ -28,9 +28,30 @@ pub fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// A port of 127.0.0.1 that was free a moment ago.
+/// How often a server is started on another port when somebody else was quicker.
+const ATTEMPTS: usize = 5;
+
+/// A port of 127.0.0.1 that was free a moment ago. Somebody else may have it by the time it is used: see [`listens`].
 pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// Waits until somebody speaks memcached at `address`; whether it is `process` and no other, which would be one that
+/// was quicker to take a port that had been free.
+pub fn listens(process: &mut Process, address: SocketAddr) -> bool {
+    wait_for("a server to listen", || match process.0.try_wait().unwrap() {
+        Some(_) => Some(false),
+        None => identity(address).map(|id| id == process.id()),
+    })
+}
+
+/// The process that `stats` names.
+fn identity(address: SocketAddr) -> Option<u32> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.write_all(b"stats\r\nquit\r\n").ok()?;
+    let lines = BufReader::new(stream).lines().map_while(Result::ok);
+    lines.filter_map(|line| line.strip_prefix("STAT pid ")?.parse().ok()).next()
 }
 
 /// The path of a program, or a panic that says which Debian package has it.
@@ -87,17 +108,21 @@ impl Memcached {
 
     /// Starts one with more arguments (`-m 64`, `-I 2m` …).
     pub fn start_with(arguments: &[&str]) -> Self {
-        Self::start_on(free_port(), arguments)
+        let started = (0..ATTEMPTS).find_map(|_| Self::try_on(free_port(), arguments));
+        started.expect("memcached ends at once, or no port stays free")
     }
 
     /// Starts one on a port of the caller's, say that of one that was killed.
     pub fn start_on(port: u16, arguments: &[&str]) -> Self {
+        Self::try_on(port, arguments).unwrap_or_else(|| panic!("memcached cannot have port {port}"))
+    }
+
+    fn try_on(port: u16, arguments: &[&str]) -> Option<Self> {
         let mut command = Command::new(program("memcached", "memcached"));
         command.args(["-u", "nobody", "-l", "127.0.0.1", "-U", "0", "-t", "1", "-p", &port.to_string()]);
         command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null());
-        let process = Process::spawn(&mut command);
-        wait_for("memcached", || TcpStream::connect(("127.0.0.1", port)).ok());
-        Self { process, port }
+        let mut process = Process::spawn(&mut command);
+        listens(&mut process, ([127, 0, 0, 1], port).into()).then_some(Self { process, port })
     }
 
     pub fn address(&self) -> String {
@@ -129,6 +154,11 @@ impl Ketch {
 
     /// The same with environment variables.
     pub fn start_with(config: &str, environment: &[(&str, &str)]) -> Self {
+        let started = (0..ATTEMPTS).find_map(|_| Self::try_with(config, environment));
+        started.expect("ketch ends at once; set KETCH_TEST_LOG=1 to see its log")
+    }
+
+    fn try_with(config: &str, environment: &[(&str, &str)]) -> Option<Self> {
         let port = free_port();
         let mut text = config.to_owned();
         if !config.contains("listeners:") {
@@ -145,12 +175,7 @@ impl Ketch {
         command.envs(environment.iter().copied());
         let mut process = Process::spawn(&mut command);
         let memcached: SocketAddr = ([127, 0, 0, 1], port).into();
-        wait_for("ketch to listen", || {
-            let ended = process.0.try_wait().unwrap();
-            assert!(ended.is_none(), "ketch ended: {ended:?}; set KETCH_TEST_LOG=1 to see its log");
-            TcpStream::connect(memcached).ok()
-        });
-        Self { process, memcached, folder }
+        listens(&mut process, memcached).then_some(Self { process, memcached, folder })
     }
 
     /// One pool of memcached servers, everything else by default.
