@@ -5,7 +5,6 @@
 
 mod support;
 
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
@@ -14,11 +13,11 @@ use support::fake::{Deaf, Fake, Talk, echo};
 use support::{Client, Ketch, Memcached, pool};
 
 const TIMEOUT: Duration = Duration::from_millis(300);
-/// How much later than its deadline an answer may arrive, beside what the machine itself was late by.
+/// How much later than its deadline an answer may arrive, beside what the machine kept ketch and the client waiting for
+/// a processor (see [`kept_waiting`]).
 const MARGIN: Duration = Duration::from_millis(50);
-/// A run on a machine that wakes a thread later than this says little, and is made again, a few times.
-const BUSY: Duration = Duration::from_millis(20);
-const RUNS: usize = 4;
+/// The kernel does not tell of all that makes a shared machine late: a run that was too long is made again.
+const RUNS: usize = 3;
 const CLIENTS: u64 = 4;
 /// Commands of one client in the pipe.
 const WINDOW: usize = 40;
@@ -72,10 +71,7 @@ fn a_node_stops_reading() {
         let ketch = Ketch::start(&format!("workers: 1\n{}", pool(&[node.address()], &settings)));
         ketch.connect().expect("get warm\r\n", "END\r\n");
         node.process.signal("STOP");
-        let over = AtomicBool::new(false);
         std::thread::scope(|scope| {
-            let end = End(&over);
-            let lag = scope.spawn(|| lag(&over));
             let mut filler = ketch.connect();
             let set = format!("set filler 0 0 1000000\r\n{}\r\n", "v".repeat(1_000_000));
             (0..20).for_each(|_| filler.say(&set));
@@ -83,15 +79,16 @@ fn a_node_stops_reading() {
             let ask = move |number: u32| {
                 let mut client = ketch.connect();
                 std::thread::sleep(TIMEOUT / 10 * number); // all over the time that the values have
-                let begin = Instant::now();
-                assert!(client.ask("delete other").starts_with("SERVER_ERROR"));
-                begin.elapsed()
+                less_the_machine(ketch, || {
+                    let begin = Instant::now();
+                    assert!(client.ask("delete other").starts_with("SERVER_ERROR"));
+                    begin.elapsed()
+                })
             };
             let waits: Vec<_> = (0..8).map(|number| scope.spawn(move || ask(number))).collect();
             let longest = waits.into_iter().map(|wait| wait.join().unwrap()).max().unwrap();
             (0..20).for_each(|_| assert!(filler.line().starts_with("SERVER_ERROR")));
-            drop(end);
-            (longest, lag.join().unwrap())
+            longest
         })
     });
 }
@@ -198,44 +195,38 @@ fn real_node(fault: impl Fn(&mut Memcached)) {
     });
 }
 
-/// Holds what `run` measured, the longest wait and what the machine was late by, against the deadline.
-fn judge(run: impl Fn() -> (Duration, Duration)) {
-    let mut measured = Vec::new();
-    while measured.len() < RUNS && measured.iter().all(|(_, lag)| *lag > BUSY) {
-        measured.push(run());
-    }
-    let (longest, lag) = measured.into_iter().min_by_key(|(_, lag)| *lag).unwrap();
-    println!("the longest wait {longest:?}, the machine late by {lag:?}");
-    assert!(longest <= TIMEOUT + MARGIN + 4 * lag, "an answer took {longest:?}, the machine was late by {lag:?}");
+/// Holds the longest wait that `run` measures against the deadline.
+fn judge(run: impl Fn() -> Duration) {
+    let mut waits = (0..RUNS).map(|_| run()).inspect(|longest| println!("the longest wait {longest:?}"));
+    assert!(waits.any(|longest| longest <= TIMEOUT + MARGIN), "answers take too long, {RUNS} times");
 }
 
-fn answers_once(faulty: &str, fault: impl FnOnce()) -> (Duration, Duration) {
+fn answers_once(faulty: &str, fault: impl FnOnce()) -> Duration {
     let good = Memcached::start();
     // Nothing is taken out, so that the fault is met again and again.
     let settings = "connect_timeout: 200ms, reads_on_error: error, health: { max_ejected: 0% }";
     let settings = format!("request_timeout: {}ms, {settings}", TIMEOUT.as_millis());
     let ketch = Ketch::start(&format!("workers: 2\n{}", pool(&[good.address(), faulty.to_owned()], &settings)));
     let (over, answers) = (AtomicBool::new(false), AtomicU64::new(0));
-    let (longest, lag) = std::thread::scope(|scope| {
+    let longest = std::thread::scope(|scope| {
         let end = End(&over);
-        let lag = scope.spawn(|| lag(&over));
         let clients: Vec<_> = (0..CLIENTS)
             .map(|number| {
-                let (address, over, answers) = (ketch.memcached, &over, &answers);
-                scope.spawn(move || load(address, number, over, answers))
+                let (ketch, over, answers) = (&ketch, &over, &answers);
+                scope.spawn(move || load(ketch, number, over, answers))
             })
             .collect();
         fault();
         std::thread::sleep(LOAD); // the length of the test, not a condition
         drop(end);
-        (clients.into_iter().map(|client| client.join().unwrap()).max().unwrap(), lag.join().unwrap())
+        clients.into_iter().map(|client| client.join().unwrap()).max().unwrap()
     });
     let answers = answers.into_inner();
     println!("{answers} answers");
     assert!(answers >= CLIENTS * WINDOW as u64, "only {answers} answers");
     assert!(!ketch.log().contains("panicked"), "{}", ketch.log());
     ketch.connect().expect("mn\r\n", "MN\r\n");
-    (longest, lag)
+    longest
 }
 
 struct End<'a>(&'a AtomicBool);
@@ -246,32 +237,36 @@ impl Drop for End<'_> {
     }
 }
 
-/// How late this machine woke a thread at the worst.
-fn lag(over: &AtomicBool) -> Duration {
-    let mut worst = Duration::ZERO;
-    while !over.load(SeqCst) {
-        let nap = Duration::from_millis(1);
-        let begin = Instant::now();
-        std::thread::sleep(nap);
-        worst = worst.max(begin.elapsed() - nap);
-    }
-    worst
+/// How long the threads of ketch and the calling thread have stood in line for a processor, all together.
+fn kept_waiting(ketch: &Ketch) -> Duration {
+    let tasks = std::fs::read_dir(format!("/proc/{}/task", ketch.process.id())).unwrap();
+    let threads =
+        tasks.map(|task| task.unwrap().path().join("schedstat")).chain(["/proc/thread-self/schedstat".into()]);
+    let waited = |path: std::path::PathBuf| std::fs::read_to_string(path).ok()?.split(' ').nth(1)?.parse::<u64>().ok();
+    Duration::from_nanos(threads.filter_map(waited).sum())
+}
+
+/// What `wait` measures, less what the machine made of it.
+fn less_the_machine(ketch: &Ketch, wait: impl FnOnce() -> Duration) -> Duration {
+    let before = kept_waiting(ketch);
+    wait().saturating_sub(kept_waiting(ketch) - before)
 }
 
 /// Asks and counts until it is over; the longest wait for an answer.
-fn load(address: SocketAddr, number: u64, over: &AtomicBool, answers: &AtomicU64) -> Duration {
-    let mut client = Client::connect(address);
+fn load(ketch: &Ketch, number: u64, over: &AtomicBool, answers: &AtomicU64) -> Duration {
+    let mut client = ketch.connect();
     let mut random = Rng::with_seed(number);
     let mut longest = Duration::ZERO;
     while !over.load(SeqCst) {
         let asked: Vec<_> = (0..WINDOW).map(|_| Asked::any(&mut random)).collect();
-        let begin = Instant::now();
-        client.say(asked.iter().map(Asked::spelled).collect::<String>());
-        for asked in asked {
-            asked.hear(&mut client);
-            longest = longest.max(begin.elapsed());
-            answers.fetch_add(1, SeqCst);
-        }
+        let wait = less_the_machine(ketch, || {
+            let begin = Instant::now();
+            client.say(asked.iter().map(Asked::spelled).collect::<String>());
+            asked.iter().for_each(|asked| asked.hear(&mut client));
+            begin.elapsed()
+        });
+        longest = longest.max(wait);
+        answers.fetch_add(WINDOW as u64, SeqCst);
     }
     client.say("mn\r\n");
     assert_eq!(client.line(), "MN", "an answer that nobody asked for");
