@@ -4,6 +4,7 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::connection::Connection;
@@ -36,7 +37,7 @@ impl Link {
             Place::Remote(endpoint) => {
                 let open = || Connection::open(node.clone(), endpoint.clone(), Charge::new(memory));
                 let connections: Rc<[_]> = (0..node.settings.connections).map(|_| open()).collect();
-                tokio::task::spawn_local(follow(node.clone(), Rc::downgrade(&connections)));
+                tokio::task::spawn_local(follow(node.health.changes(), Rc::downgrade(&connections)));
                 Way::Wire(connections)
             }
         };
@@ -81,9 +82,8 @@ impl Drop for Link {
     }
 }
 
-/// Has the connections follow the node's service, until the link is dropped.
-async fn follow(node: Arc<Node>, connections: Weak<[Rc<Connection>]>) {
-    let mut changes = node.health.changes();
+/// Has the connections follow the node's service, until the link or the node is dropped.
+async fn follow(mut changes: watch::Receiver<Service>, connections: Weak<[Rc<Connection>]>) {
     loop {
         let suspended = *changes.borrow_and_update() != Service::In;
         let Some(connections) = connections.upgrade() else { return };
