@@ -21,9 +21,9 @@ const PROBES: Duration = Duration::from_millis(200);
 const READMIT_AFTER: u32 = 2;
 const CLIENTS: u64 = 6;
 /// Below this a p99 is the machine's and not ketch's.
-const NOISE: Duration = Duration::from_millis(2);
+const NOISE: Duration = Duration::from_millis(5);
 /// A machine that is not late by more has no excuse.
-const QUIET: Duration = Duration::from_millis(20);
+const QUIET: Duration = Duration::from_millis(10);
 const CALM: Duration = Duration::from_millis(1000);
 
 #[test]
@@ -106,7 +106,7 @@ fn a_node_is_slow_by_300_ms() {
             (logged(&world.ketch, "node ejected") == 0, "it was put out"),
             (longest(&samples) < Duration::from_secs(1) + MARGIN + lag, "the longest wait"),
             (quickest >= delay, "that node was not slow"),
-            (p99(&others) < 10 * NOISE + noise, "the others waited with it"),
+            (p99(&others) < delay / 10 + noise, "the others waited with it"),
         ];
         (lag, failed(&checks))
     });
