@@ -29,7 +29,7 @@ pub fn make_room(buffer: &mut BytesMut, room: usize, usual: usize) {
 
 /// One worker's share of `limits.memory`.
 pub struct Memory {
-    limit: usize,
+    limit: Cell<usize>,
     used: Cell<usize>,
     cells: Arc<WorkerCells>,
 }
@@ -44,13 +44,18 @@ impl Memory {
     /// At most `limit` bytes.
     #[must_use]
     pub fn new(limit: usize, cells: Arc<WorkerCells>) -> Rc<Self> {
-        Rc::new(Self { limit, used: Cell::new(0), cells })
+        Rc::new(Self { limit: Cell::new(limit), used: Cell::new(0), cells })
+    }
+
+    /// From now on, at most `limit` bytes. What is held stays.
+    pub fn set_limit(&self, limit: usize) {
+        self.limit.set(limit);
     }
 
     /// Whether half of it is in use: whoever has had a large share gets no more.
     #[must_use]
     pub fn is_scarce(&self) -> bool {
-        self.used.get() > self.limit / 2
+        self.used.get() > self.limit.get() / 2
     }
 
     fn set(&self, used: usize) {
@@ -77,7 +82,7 @@ impl Charge {
     #[must_use]
     pub fn add(&self, bytes: usize) -> bool {
         let used = self.memory.used.get() + bytes;
-        if bytes > 0 && used > self.memory.limit {
+        if bytes > 0 && used > self.memory.limit.get() {
             return false;
         }
         self.keep(bytes);
@@ -128,6 +133,17 @@ mod tests {
         assert!(second.add(60) && !second.add(1));
         second.free(1000);
         assert_eq!(memory.cells.buffered.value(), 0);
+    }
+
+    #[test]
+    fn a_new_limit_holds_for_what_comes() {
+        let memory = Memory::new(100, Arc::default());
+        let charge = Charge::new(&memory);
+        assert!(charge.add(100));
+        memory.set_limit(50);
+        assert!(!charge.add(1));
+        charge.free(60);
+        assert!(charge.add(10) && !charge.add(1));
     }
 
     #[test]

@@ -1,41 +1,49 @@
 //! Everything that one request may see: which pool a key belongs to, and each pool's ring and nodes.
 //!
-//! A [`Topology`] is built from a configuration and shared by all workers; a [`View`] is one worker's way into it.
+//! A [`Draft`] is built from a configuration and what stays of the topology before; once published it is the
+//! [`Topology`] in force, which all threads find in [`Current`]; a [`View`] is one worker's way into it.
 //! This room must not know who publishes a topology, nor what a client typed.
+
+mod build;
+mod current;
+mod plan;
 
 use std::rc::Rc;
 use std::sync::Arc;
 
 use anyhow::Context;
 
-use crate::backend::embedded::{Options, Store};
-use crate::backend::{self, Node, Quota, Readmission, Settings, Tolerance};
-use crate::config::{Config, NodeConfig, OnEjected, PoolConfig, Protocol, Readmit, ReadsOnError};
+use crate::config::{Config, NodeConfig, PoolConfig};
 use crate::memory::{Charge, Memory};
 use crate::metrics::Hub;
 use crate::model::{Key, Keys, Read, Reply, ReplyTo, Request};
 use crate::ring::{Member, Ring, label};
-use crate::route::{Broadcast, Ejected, Gather, Lane, Policy, Pool};
+use crate::route::{Broadcast, Gather, Lane, Pool};
+
+pub use build::Draft;
+pub use current::{Current, Lookout};
+pub use plan::{Change, NodePlan, Plan, PoolPlan, RoutePlan};
 
 /// The pools and the way to them. Never changes; a new configuration makes a new one.
 #[derive(Debug)]
 pub struct Topology {
+    config: Arc<Config>,
     pools: Vec<Arc<Pool>>,
     /// Prefix and the number of its pool, the longest prefix first.
     routes: Vec<(Vec<u8>, usize)>,
 }
 
 impl Topology {
-    /// Builds what `config` says.
-    ///
-    /// # Errors
-    /// When a ring cannot be built of a pool's nodes.
-    pub fn build(config: &Config) -> anyhow::Result<Self> {
-        let pool = |pool| build_pool(config, pool).map(Arc::new);
-        let pools = config.pools.iter().map(pool).collect::<anyhow::Result<_>>()?;
-        let mut routes: Vec<_> = config.routes.iter().map(|route| (route.prefix.clone(), route.pool)).collect();
-        routes.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
-        Ok(Self { pools, routes })
+    /// What it was built of.
+    #[must_use]
+    pub fn config(&self) -> &Arc<Config> {
+        &self.config
+    }
+
+    /// The pool of this name.
+    #[must_use]
+    pub fn pool(&self, name: &str) -> Option<&Arc<Pool>> {
+        self.pools.iter().find(|pool| pool.name() == name)
     }
 
     /// Every pool.
@@ -147,22 +155,6 @@ pub fn ring_of(pool: &PoolConfig) -> anyhow::Result<Ring> {
     Ring::new(&pool.placement, &members).with_context(|| format!("pool {}", pool.name))
 }
 
-fn build_pool(config: &Config, pool: &PoolConfig) -> anyhow::Result<Pool> {
-    let ring = ring_of(pool)?;
-    let quota = Quota::new(pool.nodes.len(), pool.health.max_ejected);
-    let nodes = pool.nodes.iter().map(|node| Arc::new(build_node(config, pool, node, quota.clone()))).collect();
-    let policy = Policy {
-        coalesce: pool.coalesce,
-        errors_are_misses: pool.reads_on_error == ReadsOnError::Miss,
-        ejected: match pool.on_ejected {
-            OnEjected::Rehash => Ejected::Rehash,
-            OnEjected::Miss => Ejected::Miss,
-            OnEjected::Error => Ejected::Error,
-        },
-    };
-    Ok(Pool::new(pool.name.clone(), ring, nodes, policy))
-}
-
 /// The node's string on the ring of its pool.
 #[must_use]
 pub fn label_of(pool: &PoolConfig, node: &NodeConfig) -> String {
@@ -171,31 +163,4 @@ pub fn label_of(pool: &PoolConfig, node: &NodeConfig) -> String {
         Some(endpoint) => label(endpoint, name, pool.placement.compatibility),
         None => name.unwrap_or_default().to_owned(),
     }
-}
-
-fn build_node(config: &Config, pool: &PoolConfig, node: &NodeConfig, quota: Arc<Quota>) -> Node {
-    let value_size = config.limits.value_size;
-    let place = match (&node.endpoint, pool.protocol) {
-        (Some(endpoint), Protocol::Memcached) => backend::Place::Remote(endpoint.clone()),
-        _ => backend::Place::Embedded(Arc::new(Store::new(Options { memory: pool.memory, value_size }))),
-    };
-    let health = &pool.health;
-    let settings = Settings {
-        connections: pool.connections,
-        connect_timeout: pool.connect_timeout,
-        request_timeout: pool.request_timeout,
-        max_inflight: pool.max_inflight,
-        value_size,
-        probe_interval: health.probe_interval,
-        probe_timeout: health.probe_timeout,
-        tolerance: Tolerance { eject_after: health.eject_after, readmit_after: health.readmit_after },
-        readmission: match pool.readmit {
-            Readmit::Replay => Readmission::Replay,
-            Readmit::Flush => Readmission::Flush,
-            Readmit::Keep => Readmission::Keep,
-        },
-    };
-    let address = node.endpoint.as_ref().map(ToString::to_string);
-    let name = node.name.clone().or(address).unwrap_or_default();
-    Node::new(&pool.name, name, place, settings, quota)
 }

@@ -4,7 +4,7 @@
 //! The task runs behind the clients that woke it, so everything that they asked in one turn of the worker
 //! leaves in one system call.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, Ref, RefCell};
 use std::fmt;
 use std::io;
 use std::rc::Rc;
@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::backoff::Backoff;
 use super::health::Reason;
-use super::node::Node;
+use super::node::{Node, Settings};
 use super::pending::{Line, Pending};
 use super::talk::Talk;
 use crate::memory::Charge;
@@ -31,6 +31,7 @@ pub(super) const SHARE: usize = 4 * 1024 * 1024;
 /// A connection of one worker, made and kept by a task of its own.
 pub(super) struct Connection {
     pub(super) node: Arc<Node>,
+    settings: RefCell<Arc<Settings>>,
     endpoint: Endpoint,
     /// What the requests in `state.line` weigh, and the items of the read that is being answered.
     pub(super) charge: Charge,
@@ -103,8 +104,10 @@ impl Connection {
             closing: false,
             suspended: false,
         };
+        let settings = RefCell::new(node.settings());
         let connection = Rc::new(Self {
             node,
+            settings,
             endpoint,
             charge,
             state: RefCell::new(state),
@@ -122,7 +125,7 @@ impl Connection {
         let refusal = match state.phase {
             _ if state.suspended => Some(FailureKind::Ejected),
             Phase::Down => Some(FailureKind::Unreachable),
-            _ if state.line.len() >= self.node.settings.max_inflight => Some(FailureKind::Overloaded),
+            _ if state.line.len() >= self.settings().max_inflight => Some(FailureKind::Overloaded),
             _ if !self.charge.add_fairly(request.weight(), SHARE) => Some(FailureKind::Memory),
             _ => None,
         };
@@ -131,12 +134,23 @@ impl Connection {
             return reply_to.answer(Reply::never_sent(kind));
         }
         let idle = state.line.is_stamped();
-        let deadline = since.map(|since| since + self.node.settings.request_timeout);
+        let deadline = since.map(|since| since + self.settings().request_timeout);
         state.send(Pending::new(request, reply_to, deadline));
         if idle {
             // Even when the socket is full: the task is to begin its time.
             self.task.borrow().wake_by_ref();
         }
+    }
+
+    /// How it is to be used.
+    #[inline]
+    pub(super) fn settings(&self) -> Ref<'_, Arc<Settings>> {
+        self.settings.borrow()
+    }
+
+    /// From the next request on, it is used so.
+    pub(super) fn adopt(&self, settings: &Arc<Settings>) {
+        self.settings.replace(settings.clone());
     }
 
     /// See [`super::Link::departures`].
@@ -229,13 +243,13 @@ impl Connection {
     fn connected(&self, begun: Instant) {
         let mut state = self.state.borrow_mut();
         state.phase = Phase::Up;
-        let deadline = begun + self.node.settings.request_timeout;
+        let deadline = begun + self.settings().request_timeout;
         state.line.stamp(|| deadline);
     }
 
     /// How long the attempt to connect may take: no longer than what waits has time for.
     fn patience(&self) -> Duration {
-        let settings = &self.node.settings;
+        let settings = self.settings();
         let left = self.state.borrow().line.deadline().map(|deadline| deadline - Instant::now());
         settings.connect_timeout.min(left.unwrap_or(settings.request_timeout))
     }

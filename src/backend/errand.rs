@@ -32,7 +32,7 @@ pub struct Errand {
 /// What the node did wrong, and the words for it.
 pub async fn probe(node: &Node) -> Result<(), (Reason, io::Error)> {
     let Place::Remote(endpoint) = &node.place else { return Ok(()) };
-    let limit = node.settings.probe_timeout;
+    let limit = node.settings().probe_timeout;
     let late = |_| (Reason::Timeout, io::ErrorKind::TimedOut.into());
     let asked = async {
         let stream = Stream::connect(endpoint).await.map_err(|error| (Reason::Unreachable, error))?;
@@ -55,9 +55,9 @@ impl Errand {
     /// When there is no connection in time, or the node is inside this process.
     pub async fn to(node: &Node) -> io::Result<Self> {
         let Place::Remote(endpoint) = &node.place else { return Err(io::ErrorKind::Unsupported.into()) };
-        let stream = within(node.settings.connect_timeout, Stream::connect(endpoint)).await?;
-        let decoder = ReplyDecoder::new(node.settings.value_size);
-        Ok(Self { stream: BufReader::new(stream), limit: node.settings.request_timeout, decoder })
+        let stream = within(node.settings().connect_timeout, Stream::connect(endpoint)).await?;
+        let decoder = ReplyDecoder::new(node.settings().value_size);
+        Ok(Self { stream: BufReader::new(stream), limit: node.settings().request_timeout, decoder })
     }
 
     /// Asks one thing after another, many under way at once; the answers in order.

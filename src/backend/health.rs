@@ -29,7 +29,7 @@ pub struct Tolerance {
 /// How many nodes of a pool may be out at once. Shared by the pool's nodes.
 #[derive(Debug)]
 pub struct Quota {
-    most: u32,
+    most: AtomicU32,
     out: AtomicU32,
 }
 
@@ -40,7 +40,6 @@ pub struct Health {
     /// Consecutive failures of traffic.
     failures: AtomicU32,
     ejections: AtomicU64,
-    tolerance: Tolerance,
     quota: Arc<Quota>,
     record: Mutex<Record>,
     /// Tells each worker's connections when the service changes.
@@ -101,6 +100,7 @@ pub struct Change {
 
 #[derive(Debug)]
 struct Record {
+    tolerance: Tolerance,
     state: State,
     history: VecDeque<Change>,
     failed_probes: u32,
@@ -113,13 +113,16 @@ impl Quota {
     /// At most `share` (0 to 1) of `nodes` may be out, rounded down.
     #[must_use]
     pub fn new(nodes: usize, share: f64) -> Arc<Self> {
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
-        let most = (nodes as f64 * share.clamp(0.0, 1.0) + 1e-9) as u32;
-        Arc::new(Self { most, out: AtomicU32::new(0) })
+        Arc::new(Self { most: AtomicU32::new(most(nodes, share)), out: AtomicU32::new(0) })
+    }
+
+    /// The same for other `nodes` or another `share`. Nodes that are out already stay out.
+    pub fn allow(&self, nodes: usize, share: f64) {
+        self.most.store(most(nodes, share), Relaxed);
     }
 
     fn take(&self) -> bool {
-        self.out.fetch_update(Relaxed, Relaxed, |out| (out < self.most).then_some(out + 1)).is_ok()
+        self.out.fetch_update(Relaxed, Relaxed, |out| (out < self.most.load(Relaxed)).then_some(out + 1)).is_ok()
     }
 
     fn give_back(&self) {
@@ -127,17 +130,21 @@ impl Quota {
     }
 }
 
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
+fn most(nodes: usize, share: f64) -> u32 {
+    (nodes as f64 * share.clamp(0.0, 1.0) + 1e-9) as u32
+}
+
 impl Health {
     /// A node that is in, and of which nothing is known.
     #[must_use]
     pub fn new(tolerance: Tolerance, quota: Arc<Quota>) -> Self {
-        let record =
-            Record { state: State::Up, history: VecDeque::new(), failed_probes: 0, good_probes: 0, since: None };
+        let history = VecDeque::new();
+        let record = Record { tolerance, state: State::Up, history, failed_probes: 0, good_probes: 0, since: None };
         Self {
             service: AtomicU8::new(Service::In as u8),
             failures: AtomicU32::new(0),
             ejections: AtomicU64::new(0),
-            tolerance,
             quota,
             record: Mutex::new(record),
             changes: watch::Sender::new(Service::In),
@@ -153,6 +160,17 @@ impl Health {
             1 => Service::Out,
             _ => Service::Held,
         }
+    }
+
+    /// How many nodes of its pool may be out at once.
+    #[must_use]
+    pub fn quota(&self) -> &Arc<Quota> {
+        &self.quota
+    }
+
+    /// From now on, it takes so much.
+    pub fn tolerate(&self, tolerance: Tolerance) {
+        self.record().tolerance = tolerance;
     }
 
     /// Follows the service from here on.
@@ -230,7 +248,7 @@ impl Health {
             Service::In => return (false, None),
             // Its keys never left: one good probe is enough, and there is nothing to make good.
             Service::Held => (1, None),
-            Service::Out => (self.tolerance.readmit_after, record.change(State::Probing, Reason::Answered, now)),
+            Service::Out => (record.tolerance.readmit_after, record.change(State::Probing, Reason::Answered, now)),
         };
         (record.good_probes >= enough, change)
     }
@@ -251,7 +269,7 @@ impl Health {
         if self.service() != Service::In {
             return None;
         }
-        if failures < self.tolerance.eject_after {
+        if failures < record.tolerance.eject_after {
             return record.change(State::Suspect, reason, now);
         }
         let service = if self.quota.take() { Service::Out } else { Service::Held };
@@ -275,6 +293,15 @@ impl Health {
 
     fn record(&self) -> MutexGuard<'_, Record> {
         self.record.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Health {
+    /// A node that has left its pool is not one of those that are out of it.
+    fn drop(&mut self) {
+        if self.service() == Service::Out {
+            self.quota.give_back();
+        }
     }
 }
 
@@ -407,6 +434,35 @@ mod tests {
         fail(&alone, 3);
         assert_eq!(alone.service(), Service::Held);
         assert!(alone.probe_succeeded(at(3)).0);
+    }
+
+    #[test]
+    fn a_node_that_is_gone_leaves_its_place_among_those_that_are_out() {
+        let quota = Quota::new(2, 0.5);
+        let gone = Health::new(TOLERANCE, quota.clone());
+        fail(&gone, 3);
+        assert_eq!(gone.service(), Service::Out);
+        let next = Health::new(TOLERANCE, quota.clone());
+        fail(&next, 3);
+        assert_eq!(next.service(), Service::Held);
+        drop(gone);
+        next.probe_failed(Reason::Timeout, at(2));
+        assert_eq!(next.service(), Service::Out);
+        let third = Health::new(TOLERANCE, quota.clone());
+        quota.allow(4, 0.5);
+        fail(&third, 3);
+        assert_eq!(third.service(), Service::Out);
+    }
+
+    #[test]
+    fn a_node_takes_as_much_as_it_is_told_to() {
+        let health = Health::new(TOLERANCE, Quota::new(4, 0.5));
+        fail(&health, 2);
+        health.tolerate(Tolerance { eject_after: 5, ..TOLERANCE });
+        fail(&health, 2);
+        assert_eq!(health.service(), Service::In);
+        fail(&health, 1);
+        assert_eq!(health.service(), Service::Out);
     }
 
     #[test]

@@ -5,24 +5,33 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use tokio::sync::watch;
+use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use super::connection::Connection;
 use super::embedded::{Now, Store};
 use super::health::Service;
-use super::node::{Node, Place};
+use super::node::{Node, Place, Settings};
 use crate::memory::{Charge, Memory};
 use crate::model::{ReplyTo, Request};
 
 /// The connections of a worker to a node, or the store itself. Belongs to the thread that made it.
 pub struct Link {
     node: Arc<Node>,
+    form: Form,
     way: Way,
+}
+
+/// What a link cannot change while it is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Form {
+    connections: usize,
+    value_size: usize,
 }
 
 enum Way {
     Store(Arc<Store>),
-    Wire(Rc<[Rc<Connection>]>),
+    Wire(Rc<[Rc<Connection>]>, AbortHandle),
 }
 
 impl Link {
@@ -32,16 +41,31 @@ impl Link {
     /// Outside a tokio runtime that runs local tasks.
     #[must_use]
     pub fn open(node: Arc<Node>, memory: &Rc<Memory>) -> Self {
+        let form = Form::of(&node.settings());
         let way = match &node.place {
             Place::Embedded(store) => Way::Store(store.clone()),
             Place::Remote(endpoint) => {
                 let open = || Connection::open(node.clone(), endpoint.clone(), Charge::new(memory));
-                let connections: Rc<[_]> = (0..node.settings.connections).map(|_| open()).collect();
-                tokio::task::spawn_local(follow(node.health.changes(), Rc::downgrade(&connections)));
-                Way::Wire(connections)
+                let connections: Rc<[_]> = (0..form.connections).map(|_| open()).collect();
+                let follower = tokio::task::spawn_local(follow(node.health.changes(), Rc::downgrade(&connections)));
+                Way::Wire(connections, follower.abort_handle())
             }
         };
-        Self { node, way }
+        Self { node, form, way }
+    }
+
+    /// Goes on under the settings that its node has now; `false` where that takes a new link.
+    #[must_use]
+    pub fn adopt(&self) -> bool {
+        let settings = self.node.settings();
+        match &self.way {
+            Way::Store(_) => true,
+            Way::Wire(..) if self.form != Form::of(&settings) => false,
+            Way::Wire(connections, _) => {
+                connections.iter().for_each(|connection| connection.adopt(&settings));
+                true
+            }
+        }
     }
 
     /// The node at the other end.
@@ -58,7 +82,7 @@ impl Link {
     pub fn ask(&self, hash: u64, request: Request, reply_to: ReplyTo, since: Option<Instant>) {
         match &self.way {
             Way::Store(store) => reply_to.answer(store.carry_out(&request, now())),
-            Way::Wire(connections) => connections[place(hash, connections.len())].ask(request, reply_to, since),
+            Way::Wire(connections, _) => connections[place(hash, connections.len())].ask(request, reply_to, since),
         }
     }
 
@@ -68,7 +92,7 @@ impl Link {
     pub fn departures(&self, hash: u64) -> u64 {
         match &self.way {
             Way::Store(_) => 0,
-            Way::Wire(connections) => connections[place(hash, connections.len())].departures(),
+            Way::Wire(connections, _) => connections[place(hash, connections.len())].departures(),
         }
     }
 }
@@ -76,9 +100,16 @@ impl Link {
 impl Drop for Link {
     /// Lets what was asked finish, then closes.
     fn drop(&mut self) {
-        if let Way::Wire(connections) = &self.way {
+        if let Way::Wire(connections, follower) = &self.way {
+            follower.abort();
             connections.iter().for_each(|connection| connection.close());
         }
+    }
+}
+
+impl Form {
+    fn of(settings: &Settings) -> Self {
+        Self { connections: settings.connections, value_size: settings.value_size }
     }
 }
 

@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use arc_swap::ArcSwap;
+
 use super::embedded::Store;
 use super::health::{Change, Health, Quota, Reason, Service, State, Tolerance};
 use super::journal::{Amends, Journal};
@@ -18,8 +20,8 @@ pub struct Node {
     pub name: String,
     /// Where it is.
     pub place: Place,
-    /// How long to wait for it and how much to ask of it at once.
-    pub settings: Settings,
+    /// How long to wait for it and how much to ask of it at once; see [`Node::settings`].
+    settings: ArcSwap<Settings>,
     /// Whether it is to be asked.
     pub health: Health,
     /// What was written elsewhere while it was out.
@@ -73,7 +75,21 @@ impl Node {
     #[must_use]
     pub fn new(pool: &str, name: String, place: Place, settings: Settings, quota: Arc<Quota>) -> Self {
         let health = Health::new(settings.tolerance, quota);
+        let settings = ArcSwap::from_pointee(settings);
         Self { pool: pool.to_owned(), name, place, settings, health, journal: Mutex::default() }
+    }
+
+    /// How long to wait for it and how much to ask of it at once. A connection takes its copy when a worker opens a
+    /// topology; what asks rarely asks here.
+    #[must_use]
+    pub fn settings(&self) -> Arc<Settings> {
+        self.settings.load_full()
+    }
+
+    /// Goes on with other settings, and with the health, the journal and the connections that it has.
+    pub fn adopt(&self, settings: Settings) {
+        self.health.tolerate(settings.tolerance);
+        self.settings.store(Arc::new(settings));
     }
 
     /// The node answered in time.
@@ -108,7 +124,7 @@ impl Node {
     pub fn note_write(&self, key: Option<&Key>) -> bool {
         let mut journal = self.journal();
         let is_out = self.health.service() != Service::In;
-        if is_out && self.settings.readmission != Readmission::Keep {
+        if is_out && self.settings.load().readmission != Readmission::Keep {
             match key {
                 Some(key) => journal.note(key),
                 None => journal.note_all(),

@@ -44,7 +44,7 @@ impl<'a> Talk<'a> {
             connection,
             stream,
             buffer: BytesMut::new(),
-            decoder: ReplyDecoder::new(connection.node.settings.value_size),
+            decoder: ReplyDecoder::new(connection.settings().value_size),
             held: 0,
             alarm: Box::pin(sleep_until(Instant::now())),
             armed: false,
@@ -91,7 +91,7 @@ impl<'a> Talk<'a> {
     /// Writes what there is, as far as the socket takes it.
     fn write(&mut self, cx: &mut Context<'_>) -> std::io::Result<Poll<()>> {
         let mut state = self.connection.state.borrow_mut();
-        let timeout = self.connection.node.settings.request_timeout;
+        let timeout = self.connection.settings().request_timeout;
         state.line.stamp(|| Instant::now() + timeout);
         let (count, result) = self.stream.write_from(&mut state.outbox, cx);
         if count > 0 {

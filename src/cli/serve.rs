@@ -10,12 +10,10 @@ use tokio::time::{Instant, sleep};
 
 use super::log;
 use crate::config::{Config, Word};
-use crate::control;
-use crate::front::{Acceptor, Post, Worker};
+use crate::control::{self, Loaded, Publisher, Source, Stage};
+use crate::front::{Doors, Opening, Post, Worker};
 use crate::metrics::Hub;
-use crate::model::Endpoint;
-use crate::net::Listener;
-use crate::topology::Topology;
+use crate::topology::{Current, Draft};
 
 /// The flags of serving.
 #[derive(Debug, clap::Args)]
@@ -37,59 +35,77 @@ pub(super) struct Args {
 /// # Errors
 /// When the configuration is not valid, and as [`serve`].
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
-    let mut config = args.config.as_deref().map_or_else(|| Ok(Config::built_in()), Config::load)?;
-    if let Some(workers) = args.workers {
-        config.workers = workers.into();
-    }
+    let source = Source { path: args.config.clone(), workers: args.workers.map(usize::from) };
+    let loaded = source.load()?;
     args.log.start();
-    serve(&config, args.config.as_deref().map(|path| path.display().to_string()).as_deref())
+    serve(source, &loaded)
 }
 
-/// Serves `config`; returns when a signal has ended it and what was accepted is finished, or `limits.drain` is over.
+/// Serves `loaded`, and what its source comes to say; returns when a signal has ended it and what was accepted is
+/// finished, or `limits.drain` is over.
 ///
 /// # Errors
 /// When a ring cannot be built, an address cannot be listened on or a thread cannot be made.
-fn serve(config: &Config, origin: Option<&str>) -> anyhow::Result<()> {
-    let topology = Arc::new(Topology::build(config)?);
-    let links: usize = config.pools.iter().map(|pool| pool.nodes.len() * pool.connections).sum();
-    control::raise_descriptors(config.limits.connections, links * config.workers);
+fn serve(source: Source, loaded: &Loaded) -> anyhow::Result<()> {
+    let current = Current::new(Draft::build(&Arc::new(loaded.config.clone()), None)?);
     let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
-    runtime.block_on(until_signal(config, origin, topology))
+    runtime.block_on(until_signal(source, loaded, current))
 }
 
-async fn until_signal(config: &Config, origin: Option<&str>, topology: Arc<Topology>) -> anyhow::Result<()> {
-    let listeners = bind(&config.listeners.memcached).await?;
+async fn until_signal(source: Source, loaded: &Loaded, current: Current) -> anyhow::Result<()> {
+    let config = &loaded.config;
+    let origin = source.path.as_deref().map(|path| path.display().to_string());
     let hub = Hub::new(config.workers);
-    let start = |index| Worker::start(index, topology.clone(), config.limits.clone(), &hub);
+    let start = |index| Worker::start(index, &current, &hub);
     let workers = (0..config.workers).map(start).collect::<Result<Vec<_>, _>>().context("cannot start a worker")?;
-    announce(config, origin, &listeners);
     let posts: Vec<Post> = workers.iter().map(Worker::post).collect();
-    let accept = |listener| Acceptor::new(listener, posts.clone(), config.limits.connections, hub.clone()).run();
-    let acceptors: Vec<_> = listeners.into_iter().map(|listener| tokio::spawn(accept(listener))).collect();
-    control::probe_all(&topology);
-    tokio::spawn(control::sweep(topology));
+    let mut house = House { doors: Doors::new(posts.clone(), current.clone(), hub.clone()), posts };
+    let (publisher, _reloader) = Publisher::new(source, loaded, current.clone()).context("cannot wait for SIGHUP")?;
+    let opening = house.prepare(config).await?;
+    house.commit(opening);
+    announce(config, origin.as_deref(), &house.doors);
+    tokio::task::spawn_local(control::probe_all(current.clone()));
+    tokio::task::spawn_local(control::sweep(current.clone()));
 
-    let signal = control::ended().await.context("cannot wait for signals")?;
+    let signal = tokio::select! {
+        signal = control::ended() => signal.context("cannot wait for signals")?,
+        never = publisher.run(&mut house) => match never {},
+    };
     tracing::info!(signal, clients = hub.totals().clients, "draining");
-    acceptors.iter().for_each(|acceptor| acceptor.abort());
-    drain(&workers, config.limits.drain).await;
+    house.doors.shut().await;
+    drain(&workers, current.topology().config().limits.drain).await;
     tracing::info!("ended");
     Ok(())
 }
 
-async fn bind(endpoints: &[Endpoint]) -> anyhow::Result<Vec<Listener>> {
-    let mut listeners = Vec::new();
-    for endpoint in endpoints {
-        let bound = Listener::bind(endpoint).await;
-        listeners.extend(bound.with_context(|| format!("cannot listen on {endpoint} (listeners.memcached)"))?);
+/// What follows the configuration beside the topology.
+struct House {
+    doors: Doors,
+    posts: Vec<Post>,
+}
+
+impl Stage for House {
+    type Ready = Opening;
+
+    async fn prepare(&mut self, config: &Config) -> anyhow::Result<Opening> {
+        raise_descriptors(config);
+        self.doors.prepare(&config.listeners.memcached).await.context("listeners.memcached")
     }
-    Ok(listeners)
+
+    fn commit(&mut self, opening: Opening) {
+        self.doors.commit(opening);
+        self.posts.iter().for_each(Post::look);
+    }
+}
+
+fn raise_descriptors(config: &Config) {
+    let links: usize = config.pools.iter().map(|pool| pool.nodes.len() * pool.connections).sum();
+    control::raise_descriptors(config.limits.connections, links * config.workers);
 }
 
 /// One line that says what listens, what is behind it, and how to change that.
-fn announce(config: &Config, origin: Option<&str>, listeners: &[Listener]) {
-    let listening: Vec<_> =
-        listeners.iter().filter_map(|listener| listener.endpoint().ok()).map(|endpoint| endpoint.to_string()).collect();
+fn announce(config: &Config, origin: Option<&str>, doors: &Doors) {
+    let listening: Vec<_> = doors.endpoints().map(ToString::to_string).collect();
     let pools: Vec<_> = config
         .pools
         .iter()

@@ -33,7 +33,7 @@ pub struct Listeners {
 }
 
 /// What everything together may use.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Client connections.
     pub connections: usize,

@@ -1,40 +1,46 @@
 //! Asks each node of every pool how it is, once per process, and lets it in again when it is well.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Weak};
 
-use tokio::time::sleep;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
 
 use super::readmission;
-use crate::backend::{Place, Reason, Service, probe};
+use crate::backend::{Node, Place, Reason, Service, probe};
 use crate::route::Pool;
-use crate::topology::Topology;
+use crate::topology::{Current, Topology};
 
 /// The probes of a node that is out come at most so many times less often.
 const RAREST: u32 = 4;
 
-/// Starts the probing of every node that is behind a socket, in tasks of the running thread.
-///
-/// They end with the runtime.
+/// Probes every node that is behind a socket, each in a task of the running thread, and follows the topology: nodes
+/// that come are probed, and no more those that have left. For ever.
 ///
 /// # Panics
 /// Outside a tokio runtime that runs local tasks.
-pub fn probe_all(topology: &Topology) {
-    for pool in topology.pools() {
-        for (index, node) in pool.nodes().iter().enumerate() {
-            if matches!(node.place, Place::Remote(_)) {
-                tokio::task::spawn_local(watch(pool.clone(), index));
+pub async fn probe_all(current: Current) {
+    let mut changes = current.changes();
+    let mut watched: Vec<Weak<Node>> = Vec::new();
+    loop {
+        watched.retain(|node| node.strong_count() > 0);
+        for node in nodes(&current.topology()) {
+            if matches!(node.place, Place::Remote(_)) && !watched.iter().any(|one| one.as_ptr() == Arc::as_ptr(&node)) {
+                watched.push(Arc::downgrade(&node));
+                tokio::task::spawn_local(watch(node, current.clone()));
             }
+        }
+        if changes.changed().await.is_err() {
+            return;
         }
     }
 }
 
-async fn watch(pool: Arc<Pool>, index: usize) {
-    let node = &pool.nodes()[index];
+/// Probes one node until it leaves the topology.
+async fn watch(node: Arc<Node>, current: Current) {
+    let mut changes = current.changes();
     let mut rarity = 1;
-    loop {
-        sleep(jittered(node.settings.probe_interval * rarity)).await;
-        match probe(node).await {
+    while pause(&node, rarity, &current, &mut changes).await {
+        match probe(&node).await {
             Err((reason, error)) => {
                 node.probe_failed(reason, &error);
                 rarity = if node.health.service() == Service::Out { (rarity * 2).min(RAREST) } else { 1 };
@@ -42,6 +48,7 @@ async fn watch(pool: Arc<Pool>, index: usize) {
             Ok(()) => {
                 rarity = 1;
                 if node.probe_succeeded()
+                    && let Some((pool, index)) = place(&node, &current.topology())
                     && let Err(error) = readmission::readmit(&pool, index).await
                 {
                     node.probe_failed(Reason::Closed, &error);
@@ -51,7 +58,34 @@ async fn watch(pool: Arc<Pool>, index: usize) {
     }
 }
 
-/// Between nine and eleven tenths of `interval`, so that a fleet's probes do not come in step.
-fn jittered(interval: Duration) -> Duration {
-    interval.mul_f64(0.9 + fastrand::f64() / 5.0)
+/// Waits for the time of the next probe, by the interval that holds then; whether the node is still there.
+async fn pause(node: &Arc<Node>, rarity: u32, current: &Current, changes: &mut watch::Receiver<u64>) -> bool {
+    let (begun, jitter) = (Instant::now(), jitter());
+    loop {
+        changes.borrow_and_update();
+        if place(node, &current.topology()).is_none() {
+            return false;
+        }
+        let wait = (node.settings().probe_interval * rarity).mul_f64(jitter);
+        tokio::select! {
+            () = sleep_until(begun + wait) => return true,
+            _ = changes.changed() => {}
+        }
+    }
+}
+
+/// The pool that has the node now, and the node's number in it.
+fn place(node: &Arc<Node>, topology: &Topology) -> Option<(Arc<Pool>, usize)> {
+    let pool = topology.pool(&node.pool)?;
+    let index = pool.nodes().iter().position(|one| Arc::ptr_eq(one, node))?;
+    Some((pool.clone(), index))
+}
+
+fn nodes(topology: &Topology) -> Vec<Arc<Node>> {
+    topology.pools().iter().flat_map(|pool| pool.nodes()).cloned().collect()
+}
+
+/// Between nine and eleven tenths, so that a fleet's probes do not come in step.
+fn jitter() -> f64 {
+    0.9 + fastrand::f64() / 5.0
 }

@@ -18,7 +18,7 @@ use crate::route::Pool;
 pub async fn readmit(pool: &Pool, index: usize) -> io::Result<()> {
     let node = &pool.nodes()[index];
     let mut forgotten = Vec::new();
-    match node.settings.readmission {
+    match node.settings().readmission {
         Readmission::Keep => {}
         Readmission::Flush => flush(&mut Errand::to(node).await?).await?,
         Readmission::Replay if is_empty(node).await => forgotten.extend(node.forgive()),

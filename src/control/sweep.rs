@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::backend::embedded::Store;
 use crate::backend::{Node, Place, now};
-use crate::topology::Topology;
+use crate::topology::Current;
 
 /// Between two looks.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -13,17 +13,14 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// How many items one look at a store takes in, so that it is short.
 const BUDGET: usize = 20_000;
 
-/// Drops expired items from every embedded store, a part of it each second, for ever.
-pub async fn sweep(topology: Arc<Topology>) {
-    let nodes = topology.pools().iter().flat_map(|pool| pool.nodes());
-    let stores: Vec<_> = nodes.filter_map(|node| store(node)).collect();
-    if stores.is_empty() {
-        return;
-    }
+/// Drops expired items from every embedded store there is, a part of it each second, for ever.
+pub async fn sweep(current: Current) {
     let mut ticks = tokio::time::interval(INTERVAL);
     loop {
         ticks.tick().await;
-        for store in &stores {
+        let topology = current.topology();
+        let nodes = topology.pools().iter().flat_map(|pool| pool.nodes());
+        for store in nodes.filter_map(|node| store(node)) {
             store.sweep(now(), BUDGET);
         }
     }

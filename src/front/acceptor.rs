@@ -1,9 +1,14 @@
 //! Takes clients and hands each to the worker that has the fewest.
 
+use std::future::ready;
+use std::io;
 use std::time::Duration;
+
+use tokio::sync::oneshot::Receiver;
 
 use crate::metrics::Hub;
 use crate::net::{Accepted, Listener};
+use crate::topology::Current;
 
 use super::worker::Post;
 
@@ -15,42 +20,57 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// Accepts for one listener. The kernel's own balancing (`SO_REUSEPORT`) leaves workers idle when connections
 /// are few and live long.
-pub struct Acceptor {
+pub(super) struct Acceptor {
     listener: Listener,
     workers: Vec<Post>,
-    connections: u64,
+    current: Current,
     hub: Hub,
+    in_trouble: bool,
 }
 
 impl Acceptor {
-    /// An acceptor that lets in up to `connections` clients, over all listeners.
-    #[must_use]
-    pub fn new(listener: Listener, workers: Vec<Post>, connections: usize, hub: Hub) -> Self {
-        Self { listener, workers, connections: connections as u64, hub }
+    /// An acceptor that lets in up to `limits.connections` clients, over all listeners.
+    pub(super) fn new(listener: Listener, workers: Vec<Post>, current: Current, hub: Hub) -> Self {
+        Self { listener, workers, current, hub, in_trouble: false }
     }
 
-    /// Accepts for ever. Cancel safe: a client is either handed over or still in the kernel's queue.
-    pub async fn run(self) {
-        let mut in_trouble = false;
+    /// Accepts until the other end of `stop` is dropped, and then whoever is in the kernel's queue.
+    ///
+    /// Cancel safe: a client is either handed over or still in the kernel's queue.
+    pub(super) async fn run(mut self, mut stop: Receiver<()>) {
         loop {
-            match self.listener.accept().await {
-                Ok(client) => {
-                    in_trouble = false;
-                    self.place(client);
+            tokio::select! {
+                accepted = self.listener.accept() => self.take(accepted).await,
+                _ = &mut stop => break,
+            }
+        }
+        loop {
+            tokio::select! {
+                biased;
+                Ok(client) = self.listener.accept() => self.place(client),
+                () = ready(()) => return,
+            }
+        }
+    }
+
+    async fn take(&mut self, accepted: io::Result<Accepted>) {
+        match accepted {
+            Ok(client) => {
+                self.in_trouble = false;
+                self.place(client);
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut self.in_trouble, true) {
+                    tracing::warn!(%error, "cannot accept clients");
                 }
-                Err(error) => {
-                    if !std::mem::replace(&mut in_trouble, true) {
-                        tracing::warn!(%error, "cannot accept clients");
-                    }
-                    tokio::time::sleep(PAUSE).await;
-                }
+                tokio::time::sleep(PAUSE).await;
             }
         }
     }
 
     fn place(&self, client: Accepted) {
         let clients: u64 = self.workers.iter().map(Post::clients).sum();
-        if clients >= self.connections {
+        if clients >= self.current.topology().config().limits.connections as u64 {
             self.hub.refused().raise();
             return client.dismiss(TOO_MANY);
         }

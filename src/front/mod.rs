@@ -4,10 +4,11 @@
 //! This room must not know which node owns a key, nor how nodes are spoken to.
 
 mod acceptor;
+mod doors;
 mod replies;
 mod session;
 mod statistics;
 mod worker;
 
-pub use acceptor::Acceptor;
+pub use doors::{CannotListen, Doors, Opening};
 pub use worker::{Post, Worker};

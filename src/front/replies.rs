@@ -18,7 +18,7 @@ use crate::wire::{Outbox, Spelling, encode_reply};
 pub(super) struct Replies {
     queue: RefCell<Queue>,
     charge: Charge,
-    share: usize,
+    share: Cell<usize>,
     /// The session is to finish what it owes and close.
     closing: Cell<bool>,
 }
@@ -50,14 +50,14 @@ impl Replies {
     /// An empty queue whose values may hold `share` bytes even when memory is scarce.
     pub(super) fn new(charge: Charge, share: usize) -> Rc<Self> {
         let queue = RefCell::new(Queue { slots: VecDeque::new(), first: 0, usual: UNKNOWN, task: None });
-        Rc::new(Self { queue, charge, share, closing: Cell::new(false) })
+        Rc::new(Self { queue, charge, share: Cell::new(share), closing: Cell::new(false) })
     }
 
     /// A place behind all that was asked so far; the address of its reply. `None` when there is no room for the
     /// question itself: then that is the answer.
     #[inline]
     pub(super) fn owe(self: &Rc<Self>, spelling: Spelling) -> Option<ReplyTo> {
-        if !self.charge.add_fairly(spelling.weight(), self.share) {
+        if !self.charge.add_fairly(spelling.weight(), self.share.get()) {
             self.say(format!("SERVER_ERROR {}\r\n", FailureKind::Memory.message()));
             return None;
         }
@@ -122,6 +122,16 @@ impl Replies {
     /// Tells the session to finish what it owes and close.
     pub(super) fn close(&self) {
         self.closing.set(true);
+        self.stir();
+    }
+
+    /// Has the session see that the limits are others.
+    pub(super) fn allow(&self, share: usize) {
+        self.share.set(share);
+        self.stir();
+    }
+
+    fn stir(&self) {
         if let Some(task) = &self.queue.borrow().task {
             task.wake_by_ref();
         }
@@ -141,7 +151,7 @@ impl Receive for Replies {
         let Some(slot) = queue.slots.get_mut(place) else { return };
         let weight = reply.weight();
         queue.usual = (queue.usual - queue.usual / 8).max(weight);
-        let reply = match self.charge.add_fairly(weight, self.share) {
+        let reply = match self.charge.add_fairly(weight, self.share.get()) {
             true => reply,
             false => Reply::never_sent(FailureKind::Memory),
         };

@@ -66,11 +66,8 @@ struct Idle {
 
 impl Session {
     pub(super) fn new(station: Rc<Station>, stream: Stream, replies: Rc<Replies>) -> Self {
-        let limits = &station.limits;
-        let idle = limits.client_idle.map(|limit| {
-            let heard = Instant::now();
-            Idle { limit, heard, alarm: Box::pin(sleep_until(heard + limit)) }
-        });
+        let limits = station.limits();
+        let idle = limits.client_idle.map(|limit| Idle::new(limit, Instant::now()));
         let decoder = CommandDecoder::new(limits.value_size);
         let (input, output) = (BytesMut::new(), Outbox::new());
         Self { station, stream, decoder, replies, input, output, held: 0, ended: false, paused: false, idle }
@@ -114,6 +111,11 @@ impl Session {
         if self.ended && !self.paused && self.replies.owed() == 0 && self.output.is_empty() {
             return Poll::Ready(Ok(()));
         }
+        let limit = self.station.limits().client_idle;
+        if self.idle.as_ref().map(|idle| idle.limit) != limit {
+            let heard = self.idle.as_ref().map_or_else(Instant::now, |idle| idle.heard);
+            self.idle = limit.map(|limit| Idle::new(limit, heard));
+        }
         match &mut self.idle {
             Some(idle) => idle.poll(cx),
             None => Poll::Pending,
@@ -123,7 +125,7 @@ impl Session {
     /// Whether the client has so much to come that it is not read from.
     fn is_full(&self) -> bool {
         let owed = self.replies.owed();
-        owed >= PIPELINE || owed > 0 && self.replies.expected() >= self.station.limits.client_buffer
+        owed >= PIPELINE || owed > 0 && self.replies.expected() >= self.station.limits().client_buffer
     }
 
     /// Writes every reply whose turn it is; pending when the socket is full.
@@ -184,6 +186,7 @@ impl Session {
     /// Asks all that was read, as far as the client takes the replies.
     fn ask(&mut self) {
         self.paused = false;
+        self.decoder.allow(self.station.limits().value_size);
         if self.held > 0 {
             self.replies.charge().free(std::mem::take(&mut self.held)); // a whole value is charged where it goes
         }
@@ -282,6 +285,10 @@ impl Drop for Session {
 }
 
 impl Idle {
+    fn new(limit: Duration, heard: Instant) -> Self {
+        Self { limit, heard, alarm: Box::pin(sleep_until(heard + limit)) }
+    }
+
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             ready!(self.alarm.as_mut().poll(cx));

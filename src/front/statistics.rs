@@ -43,7 +43,7 @@ fn general(lines: &mut Lines, station: &Station) {
     lines.put("time", now);
     lines.put("version", env!("CARGO_PKG_VERSION"));
     lines.put("pointer_size", usize::BITS);
-    lines.put("max_connections", station.limits.connections);
+    lines.put("max_connections", station.limits().connections);
     lines.put("curr_connections", totals.clients);
     lines.put("total_connections", totals.accepted);
     lines.put("rejected_connections", totals.refused);
@@ -76,7 +76,7 @@ fn general(lines: &mut Lines, station: &Station) {
 }
 
 fn settings(lines: &mut Lines, station: &Station) {
-    let limits = &station.limits;
+    let limits = station.limits();
     lines.put("maxconns", limits.connections);
     lines.put("item_size_max", limits.value_size);
     lines.put("num_threads", station.hub.workers());

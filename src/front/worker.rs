@@ -16,7 +16,7 @@ use crate::config::Limits;
 use crate::memory::{Charge, Memory};
 use crate::metrics::{Hub, WorkerCells};
 use crate::net::Accepted;
-use crate::topology::{Place, Topology, View};
+use crate::topology::{Current, Lookout, Place, View};
 use crate::wire::Closing;
 
 /// How many tasks run between two looks at the sockets: a turn takes in all that has arrived, so that what it
@@ -38,7 +38,7 @@ pub struct Post {
 
 enum Letter {
     Client(Accepted),
-    Topology(Arc<Topology>),
+    Look,
     Drain,
 }
 
@@ -47,16 +47,16 @@ impl Worker {
     ///
     /// # Errors
     /// When the thread or its runtime cannot be made.
-    pub fn start(index: usize, topology: Arc<Topology>, limits: Limits, hub: &Hub) -> io::Result<Self> {
+    pub fn start(index: usize, current: &Current, hub: &Hub) -> io::Result<Self> {
         let (sender, letters) = unbounded_channel();
         let cells = hub.worker(index);
         let post = Post { sender, cells };
-        let hub = hub.clone();
+        let (current, hub) = (current.clone(), hub.clone());
         let runtime = move || {
             Builder::new_current_thread().enable_all().event_interval(TURN).build_local(LocalOptions::default())
         };
         let work = move || match runtime() {
-            Ok(runtime) => runtime.block_on(async { Station::open(index, topology, limits, hub).work(letters).await }),
+            Ok(runtime) => runtime.block_on(async { Station::open(index, &current, hub).work(letters).await }),
             Err(error) => tracing::error!(worker = index, %error, "cannot make a runtime"),
         };
         let thread = std::thread::Builder::new().name(format!("ketch-worker-{index}")).spawn(work)?;
@@ -85,10 +85,10 @@ impl Post {
         }
     }
 
-    /// From the next request on, `topology` holds.
-    pub fn topology(&self, topology: Arc<Topology>) {
-        // A worker that has ended needs none.
-        let _ = self.sender.send(Letter::Topology(topology));
+    /// There is another topology in force: a worker whose clients are silent is to let the last one go.
+    pub fn look(&self) {
+        // A worker that has ended has let it go.
+        let _ = self.sender.send(Letter::Look);
     }
 
     /// Has every client finish what was accepted, close, and then the thread end.
@@ -106,31 +106,37 @@ impl Post {
 /// What the sessions of a worker share.
 pub(super) struct Station {
     pub(super) index: usize,
-    pub(super) limits: Limits,
     pub(super) hub: Hub,
     pub(super) cells: Arc<WorkerCells>,
     pub(super) desk: RefCell<Desk>,
     memory: Rc<Memory>,
-    view: RefCell<Rc<View>>,
+    outlook: RefCell<Outlook>,
     sessions: RefCell<Slab<Rc<Replies>>>,
     draining: Cell<bool>,
     /// Whether a client was told of in the log for speaking the binary protocol.
     told: Cell<bool>,
 }
 
+/// The topology in force, and the worker's way into it.
+struct Outlook {
+    lookout: Lookout,
+    view: Rc<View>,
+}
+
 impl Station {
-    fn open(index: usize, topology: Arc<Topology>, limits: Limits, hub: Hub) -> Rc<Self> {
+    fn open(index: usize, current: &Current, hub: Hub) -> Rc<Self> {
         let cells = hub.worker(index);
-        let memory = Memory::new(limits.memory / hub.workers(), cells.clone());
-        let view = View::open(topology, &Place { hub: &hub, worker: index, memory: &memory }, None);
+        let mut lookout = current.lookout();
+        let topology = lookout.topology().clone();
+        let memory = Memory::new(topology.config().limits.memory / hub.workers(), cells.clone());
+        let view = Rc::new(View::open(topology, &Place { hub: &hub, worker: index, memory: &memory }, None));
         Rc::new(Self {
             index,
-            limits,
             hub,
             cells,
             desk: RefCell::default(),
             memory,
-            view: RefCell::new(Rc::new(view)),
+            outlook: RefCell::new(Outlook { lookout, view }),
             sessions: RefCell::default(),
             draining: Cell::new(false),
             told: Cell::new(false),
@@ -140,7 +146,17 @@ impl Station {
     /// The topology that the next request sees.
     #[inline]
     pub(super) fn view(&self) -> Rc<View> {
-        self.view.borrow().clone()
+        let outlook = &mut *self.outlook.borrow_mut();
+        if !Arc::ptr_eq(outlook.lookout.topology(), outlook.view.topology()) {
+            self.change(outlook);
+        }
+        outlook.view.clone()
+    }
+
+    /// What everything together may use, as the last request saw it.
+    #[inline]
+    pub(super) fn limits(&self) -> Limits {
+        self.outlook.borrow().view.topology().config().limits
     }
 
     /// Logs, once a worker, what a client has to do to be understood.
@@ -154,7 +170,7 @@ impl Station {
         while let Some(letter) = letters.recv().await {
             match letter {
                 Letter::Client(client) => self.serve(client),
-                Letter::Topology(topology) => self.change(topology),
+                Letter::Look => drop(self.view()),
                 Letter::Drain => return self.drain().await,
             }
         }
@@ -168,7 +184,7 @@ impl Station {
                 return tracing::warn!(%error, "cannot serve a client");
             }
         };
-        let replies = Replies::new(Charge::new(&self.memory), self.limits.client_buffer);
+        let replies = Replies::new(Charge::new(&self.memory), self.limits().client_buffer);
         let place = self.sessions.borrow_mut().insert(replies.clone());
         let station = self.clone();
         let session = Session::new(station.clone(), stream, replies);
@@ -179,11 +195,18 @@ impl Station {
         });
     }
 
-    fn change(&self, topology: Arc<Topology>) {
-        let earlier = self.view();
+    #[cold]
+    fn change(&self, outlook: &mut Outlook) {
+        let topology = outlook.lookout.topology().clone();
+        let (before, limits) = (outlook.view.topology().config().limits, topology.config().limits);
         let place = Place { hub: &self.hub, worker: self.index, memory: &self.memory };
-        let view = View::open(topology, &place, Some(&earlier));
-        self.view.replace(Rc::new(view));
+        outlook.view = Rc::new(View::open(topology, &place, Some(&outlook.view)));
+        self.memory.set_limit(limits.memory / self.hub.workers());
+        if limits != before {
+            let sessions: Vec<_> = self.sessions.borrow().iter().map(|(_, replies)| replies.clone()).collect();
+            let tell = move || sessions.iter().for_each(|replies| replies.allow(limits.client_buffer));
+            tokio::task::spawn_local(async move { tell() }); // the session that looked is in the middle of something
+        }
     }
 
     /// Ends when the last session has.

@@ -67,13 +67,18 @@ impl Ketama {
         let mut shares = vec![0.0; members];
         let mut start = 0;
         while start < space {
-            // Behind the last point the arc runs to the end of the circle; its owner is that of the first point.
-            let (point, owner) = self.find(start as u32);
-            let end = if u64::from(point) < start { space } else { u64::from(point) + 1 };
+            let (end, owner) = self.arc(start);
             shares[owner] += (end.min(space) - start) as f64 / space as f64;
             start = end;
         }
         shares
+    }
+
+    /// Where the arc ends that `start` (below 2³²) is on, and its owner: behind the last point it runs to the end of
+    /// the circle, and its owner is that of the first point.
+    pub(super) fn arc(&self, start: u64) -> (u64, usize) {
+        let (point, owner) = self.find(start as u32);
+        (if u64::from(point) < start { 1 << 32 } else { u64::from(point) + 1 }, owner)
     }
 }
 

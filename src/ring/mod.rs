@@ -14,11 +14,13 @@
 //! | `ketama` | points on a circle |
 //! | `slots` | a list with repeats, for modula and jump |
 //! | `rendezvous` | highest random weight; also the order behind the owner for modula and jump |
+//! | `moves` | what share of the keys goes from whom to whom under another ring |
 //! | `seen` | a small set of members |
 
 mod hash;
 mod ketama;
 mod label;
+mod moves;
 mod owners;
 mod rendezvous;
 mod seen;
@@ -27,4 +29,5 @@ mod subject;
 
 pub use hash::digest;
 pub use label::label;
+pub use moves::Moves;
 pub use owners::{Member, Ring, RingError};

@@ -148,6 +148,26 @@ impl Ring {
         }
     }
 
+    /// How many bits the circle has on which both rings place every key alike; `None` where there is none.
+    pub(super) fn common_circle(&self, other: &Self) -> Option<u32> {
+        let (one, two) = match (&self.algorithm, &other.algorithm) {
+            (Algorithm::Only, Algorithm::Only) => return Some(0),
+            (Algorithm::Only, Algorithm::Ketama(_)) => (other, other),
+            (Algorithm::Ketama(_), Algorithm::Only) => (self, self),
+            (Algorithm::Ketama(_), Algorithm::Ketama(_)) => (self, other),
+            _ => return None,
+        };
+        (one.hash == two.hash && one.subject == two.subject).then(|| bits(one.hash).min(32))
+    }
+
+    /// On such a circle: where the arc ends that `start` is on (the next one begins there), and who owns it.
+    pub(super) fn arc(&self, start: u64) -> (u64, usize) {
+        match &self.algorithm {
+            Algorithm::Ketama(ketama) => ketama.arc(start),
+            _ => (u64::MAX, 0),
+        }
+    }
+
     /// How many members there are: 1 or more.
     #[must_use]
     #[allow(clippy::len_without_is_empty, reason = "a ring is never empty")]

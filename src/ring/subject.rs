@@ -5,6 +5,7 @@ use bytes::Bytes;
 use crate::model::Placement;
 
 /// What is taken off a key before it is hashed.
+#[derive(PartialEq, Eq)]
 pub(super) struct Subject {
     strip_prefix: Bytes,
     hash_tag: Option<(u8, u8)>,

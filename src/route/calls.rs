@@ -1,6 +1,6 @@
 //! What a lane has asked and not heard: counts the answers and hands them to all who wait for them.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ pub(super) struct Calls {
     /// Itself: every request carries it as its return address.
     me: Weak<Self>,
     cells: Arc<PoolCells>,
-    policy: Policy,
+    policy: Cell<Policy>,
     state: RefCell<State>,
 }
 
@@ -95,16 +95,21 @@ impl Call {
 }
 
 impl Calls {
-    pub(super) fn new(cells: Arc<PoolCells>, policy: Policy) -> Rc<Self> {
-        Rc::new_cyclic(|me| Self { me: me.clone(), cells, policy, state: RefCell::default() })
+    pub(super) fn new(cells: Arc<PoolCells>) -> Rc<Self> {
+        Rc::new_cyclic(|me| Self { me: me.clone(), cells, policy: Cell::default(), state: RefCell::default() })
+    }
+
+    /// From now on, `policy` holds. What is open stays, and is found by those who come.
+    pub(super) fn adopt(&self, policy: Policy) {
+        self.policy.set(policy);
     }
 
     /// Sends `request`, unless it can share the answer of a read that is open.
     #[inline]
     pub(super) fn open(&self, call: Call, request: Request) {
-        let may_share = self.policy.coalesce && request.is_shareable();
+        let may_share = self.policy.get().coalesce && request.is_shareable();
         if !may_share {
-            if self.policy.coalesce && !request.is_idempotent() {
+            if self.policy.get().coalesce && !request.is_idempotent() {
                 self.detach(&request);
             }
             return self.send(call, request, None);
@@ -190,11 +195,11 @@ impl Calls {
     /// What the client hears when no node answered.
     fn excuse(&self, call: &Call, failure: Failure) -> Reply {
         self.cells.fail(failure.kind);
-        let is_miss = match (failure.kind, self.policy.ejected) {
+        let is_miss = match (failure.kind, self.policy.get().ejected) {
             (FailureKind::Memory | FailureKind::Lost, _) => false, // ketch's own trouble is not the cache's
             (FailureKind::Ejected, Ejected::Miss) => true,
             (FailureKind::Ejected, Ejected::Error) => false,
-            _ => self.policy.errors_are_misses,
+            _ => self.policy.get().errors_are_misses,
         };
         match &call.question {
             Some(Request::Read(read)) if is_miss => Reply::Items(smallvec![None; read.keys.as_slice().len()]),

@@ -31,13 +31,18 @@ struct Part {
 }
 
 impl Lane {
-    /// Opens a link to every node, or takes over the one that `earlier` has to the same node.
+    /// Opens a link to every node, or takes over the one that `earlier` has to the same node, and its open calls.
     #[must_use]
     pub fn open(pool: Arc<Pool>, cells: Arc<PoolCells>, memory: &Rc<Memory>, earlier: Option<&Self>) -> Self {
-        let kept = |node| earlier?.links.iter().find(|link| Arc::ptr_eq(link.node(), node)).cloned();
+        let same = |node| earlier?.links.iter().find(|link| Arc::ptr_eq(link.node(), node)).cloned();
+        let kept = |node| same(node).filter(|link| link.adopt());
         let open = |node: &Arc<Node>| Rc::new(Link::open(node.clone(), memory));
         let links = pool.nodes().iter().map(|node| kept(node).unwrap_or_else(|| open(node))).collect();
-        let calls = Calls::new(cells, pool.policy());
+        let calls = match earlier {
+            Some(earlier) => earlier.calls.clone(),
+            None => Calls::new(cells),
+        };
+        calls.adopt(pool.policy());
         Self { pool, links, calls, memory: memory.clone() }
     }
 

@@ -16,7 +16,7 @@ pub struct Pool {
 }
 
 /// What a pool does beyond finding the owner.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Policy {
     /// Whether identical reads are merged.
     pub coalesce: bool,
@@ -27,8 +27,9 @@ pub struct Policy {
 }
 
 /// What becomes of the keys of a node that is out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Ejected {
+    #[default]
     /// They go to the next distinct live owner.
     Rehash,
     /// Reads miss, writes are refused.

@@ -83,6 +83,11 @@ impl CommandDecoder {
         Self { value_size, wanted: 0, state: State::Start }
     }
 
+    /// From the next command on, this is the largest item.
+    pub fn allow(&mut self, value_size: usize) {
+        self.value_size = value_size;
+    }
+
     /// Takes the next command off the front of `buffer`; `None` when more bytes are needed.
     ///
     /// Bad input is a [`Command`] too. Consumes what it has understood: call it again until it says `None`.
