@@ -160,13 +160,9 @@ impl Ketch {
 
     fn try_with(config: &str, environment: &[(&str, &str)]) -> Option<Self> {
         let port = free_port();
-        let mut text = config.to_owned();
-        if !config.contains("listeners:") {
-            text.push_str(&format!("\nlisteners:\n  memcached: [\"127.0.0.1:{port}\"]\n  http: []\n"));
-        }
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("ketch.yaml");
-        std::fs::write(&file, text).unwrap();
+        std::fs::write(&file, listening(config, port)).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_ketch"));
         command.arg("--config").arg(&file).stdout(Stdio::null());
         if std::env::var_os("KETCH_TEST_LOG").is_none() {
@@ -189,6 +185,27 @@ impl Ketch {
         Self::start("pools: { main: { protocol: embedded, nodes: [a, b, c] } }\nroutes: [{ pool: main }]")
     }
 
+    /// Puts another configuration in the place of its file, in one step; see [`Ketch::start`] for its listeners.
+    pub fn configure(&self, config: &str) {
+        let new = self.folder.path().join("new.yaml");
+        std::fs::write(&new, listening(config, self.memcached.port())).unwrap();
+        std::fs::rename(new, self.folder.path().join("ketch.yaml")).unwrap();
+    }
+
+    /// How often it has logged that it reloaded its file, or that it did not.
+    pub fn reloads(&self) -> (usize, usize) {
+        let log = self.log();
+        (log.matches("configuration reloaded").count(), log.matches("is not reloaded").count())
+    }
+
+    /// The same as [`Ketch::configure`], and waits until it is in force.
+    pub fn reconfigure(&self, config: &str) {
+        let (done, refused) = self.reloads();
+        self.configure(config);
+        wait_for("a reload", || (self.reloads() != (done, refused)).then_some(()));
+        assert_eq!(self.reloads(), (done + 1, refused), "{}", self.log());
+    }
+
     /// What it has logged so far; nothing when `KETCH_TEST_LOG` sends the log to the terminal.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
@@ -196,6 +213,14 @@ impl Ketch {
 
     pub fn connect(&self) -> Client {
         Client::connect(self.memcached)
+    }
+}
+
+/// `config`, listening on `port` where it does not say where.
+fn listening(config: &str, port: u16) -> String {
+    match config.contains("listeners:") {
+        true => config.to_owned(),
+        false => format!("{config}\nlisteners:\n  memcached: [\"127.0.0.1:{port}\"]\n  http: []\n"),
     }
 }
 
