@@ -6,6 +6,7 @@
 mod check;
 mod explain;
 mod log;
+mod plan;
 mod schema;
 mod serve;
 
@@ -34,6 +35,8 @@ enum Command {
     Check(check::Args),
     /// Tell where keys go: route, pool, hash, owner, and who is asked if the owner is out.
     Explain(explain::Args),
+    /// Tell what another configuration would change: nodes, routes, and the share of the keys that moves.
+    Plan(plan::Args),
     /// Print the JSON Schema of the configuration, for editors.
     Schema,
 }
@@ -43,7 +46,8 @@ A consistent-hashing proxy for caches.
 
 Clients speak memcached's text protocol to ketch, and ketch sends each key to its owner in a pool of cache servers. \
 Without a subcommand it serves; without --config, it serves the built-in configuration: memcached on 127.0.0.1:11211, \
-with three stores inside the process behind it. SIGTERM and SIGINT finish what was accepted and end it.";
+with three stores inside the process behind it. A changed file is put in force while it serves, and on \
+SIGHUP. SIGTERM and SIGINT finish what was accepted and end it.";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -51,6 +55,7 @@ Examples:
   ketch --config ketch.yaml                      serve a file
   ketch check ketch.yaml                         is the file right?
   ketch explain --config ketch.yaml user:42      which server has this key?
+  ketch plan ketch.yaml new.yaml                 how many keys would move?
   ketch schema > ketch.schema.json               for an editor: # yaml-language-server: $schema=ketch.schema.json";
 
 /// Carries out the command line of this process.
@@ -61,6 +66,7 @@ pub fn run() -> ExitCode {
         None => serve::run(&arguments.serve),
         Some(Command::Check(args)) => check::run(args),
         Some(Command::Explain(args)) => explain::run(args),
+        Some(Command::Plan(args)) => plan::run(args),
         Some(Command::Schema) => schema::run(),
     };
     match done {

@@ -91,9 +91,15 @@ fn what_is_no_key_is_not_explained() {
 
 #[test]
 fn a_wrong_command_line_exits_2() {
-    for args in
-        [&["check"][..], &["explain"], &["--colour"], &["plan"], &["--config", "f", "check", "f"], &["--workers", "0"]]
-    {
+    for args in [
+        &["check"][..],
+        &["explain"],
+        &["--colour"],
+        &["plan"],
+        &["plan", "f"],
+        &["--config", "f", "check", "f"],
+        &["--workers", "0"],
+    ] {
         let output = ketch(args);
         assert_eq!(output.status.code(), Some(2), "{args:?}: {}", stderr(&output));
         assert!(stderr(&output).contains("--help"), "{args:?}: {}", stderr(&output));
