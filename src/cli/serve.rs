@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 use super::log;
 use crate::config::{Config, Word};
 use crate::control::{self, Loaded, Publisher, Source, Stage};
-use crate::front::{Doors, Opening, Post, Worker};
+use crate::front::{Doors, Opening, Post, Speech, Worker};
 use crate::metrics::Hub;
 use crate::topology::{Current, Draft};
 
@@ -89,7 +89,9 @@ impl Stage for House {
 
     async fn prepare(&mut self, config: &Config) -> anyhow::Result<Opening> {
         raise_descriptors(config);
-        self.doors.prepare(&config.listeners.memcached).await.context("listeners.memcached")
+        let memcached = config.listeners.memcached.iter().map(|endpoint| (Speech::Memcached, endpoint.clone()));
+        let http = config.listeners.http.iter().map(|endpoint| (Speech::Http, endpoint.clone()));
+        Ok(self.doors.prepare(&memcached.chain(http).collect::<Vec<_>>()).await?)
     }
 
     fn commit(&mut self, opening: Opening) {
@@ -105,14 +107,15 @@ fn raise_descriptors(config: &Config) {
 
 /// One line that says what listens, what is behind it, and how to change that.
 fn announce(config: &Config, origin: Option<&str>, doors: &Doors) {
-    let listening: Vec<_> = doors.endpoints().map(ToString::to_string).collect();
+    let listening = |speech| doors.endpoints(speech).map(ToString::to_string).collect::<Vec<_>>().join(" ");
     let pools: Vec<_> = config
         .pools
         .iter()
         .map(|pool| format!("{} ({} {} nodes)", pool.name, pool.nodes.len(), pool.protocol.name()))
         .collect();
     tracing::info!(
-        memcached = listening.join(" "),
+        memcached = listening(Speech::Memcached),
+        http = listening(Speech::Http),
         pools = pools.join(", "),
         workers = config.workers,
         config = origin.unwrap_or("built in; give a file with --config FILE, see config/ketch.yaml"),

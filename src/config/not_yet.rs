@@ -8,7 +8,6 @@ use super::tree::Tree;
 
 /// The field (`*` is any name), the one value that is meant (any, when there is none), and what is to come.
 const NOT_YET: &[(&str, Option<&str>, &str)] = &[
-    ("listeners.http", None, "serving HTTP"),
     ("admin", None, "the admin server"),
     ("pools.*.handover", None, "asking the old owner after a change"),
     ("pools.*.protocol", Some("redis"), "Redis pools"),

@@ -202,8 +202,7 @@ pub struct Route {
 
 impl Default for Listeners {
     fn default() -> Self {
-        let http = [local(11280)].into_iter().filter(|_| not_yet::is_supported("listeners.http")).collect();
-        Self { memcached: vec![local(11211)], http }
+        Self { memcached: vec![local(11211)], http: vec![local(11280)] }
     }
 }
 

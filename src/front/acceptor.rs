@@ -10,6 +10,7 @@ use crate::metrics::Hub;
 use crate::net::{Accepted, Listener};
 use crate::topology::Current;
 
+use super::http;
 use super::worker::Post;
 
 /// What memcached says to a client over the limit.
@@ -18,10 +19,31 @@ const TOO_MANY: &[u8] = b"ERROR Too many open connections\r\n";
 /// How long to wait when the process has no descriptor left for a client.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// What the clients of a listener speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Speech {
+    /// memcached's text protocol.
+    Memcached,
+    /// HTTP/1.1 and h2c.
+    Http,
+}
+
+impl Speech {
+    /// The field of the configuration that lists its addresses.
+    #[must_use]
+    pub fn field(self) -> &'static str {
+        match self {
+            Self::Memcached => "listeners.memcached",
+            Self::Http => "listeners.http",
+        }
+    }
+}
+
 /// Accepts for one listener. The kernel's own balancing (`SO_REUSEPORT`) leaves workers idle when connections
 /// are few and live long.
 pub(super) struct Acceptor {
     listener: Listener,
+    speech: Speech,
     workers: Vec<Post>,
     current: Current,
     hub: Hub,
@@ -30,8 +52,8 @@ pub(super) struct Acceptor {
 
 impl Acceptor {
     /// An acceptor that lets in up to `limits.connections` clients, over all listeners.
-    pub(super) fn new(listener: Listener, workers: Vec<Post>, current: Current, hub: Hub) -> Self {
-        Self { listener, workers, current, hub, in_trouble: false }
+    pub(super) fn new(listener: Listener, speech: Speech, workers: Vec<Post>, current: Current, hub: Hub) -> Self {
+        Self { listener, speech, workers, current, hub, in_trouble: false }
     }
 
     /// Accepts until the other end of `stop` is dropped, and then whoever is in the kernel's queue.
@@ -72,11 +94,14 @@ impl Acceptor {
         let clients: u64 = self.workers.iter().map(Post::clients).sum();
         if clients >= self.current.topology().config().limits.connections as u64 {
             self.hub.refused().raise();
-            return client.dismiss(TOO_MANY);
+            return client.dismiss(match self.speech {
+                Speech::Memcached => TOO_MANY,
+                Speech::Http => http::TOO_MANY,
+            });
         }
         self.hub.accepted().raise();
         if let Some(worker) = self.workers.iter().min_by_key(|worker| worker.clients()) {
-            worker.client(client);
+            worker.client(client, self.speech);
         }
     }
 }

@@ -5,7 +5,7 @@ use std::io;
 use tokio::sync::oneshot::{Sender, channel};
 use tokio::task::JoinHandle;
 
-use super::acceptor::Acceptor;
+use super::acceptor::{Acceptor, Speech};
 use super::worker::Post;
 use crate::metrics::Hub;
 use crate::model::Endpoint;
@@ -20,9 +20,12 @@ pub struct Doors {
     open: Vec<Door>,
 }
 
+/// Where to listen, and for what.
+pub type Address = (Speech, Endpoint);
+
 /// One address, and what accepts on it.
 struct Door {
-    endpoint: Endpoint,
+    address: Address,
     /// Where it really listens: more than one where a name has several addresses.
     bound: Vec<Endpoint>,
     acceptors: Vec<(Sender<()>, JoinHandle<()>)>,
@@ -30,16 +33,16 @@ struct Door {
 
 /// Listeners that are bound and not accepted on yet; dropping them closes them again.
 pub struct Opening {
-    wanted: Vec<Endpoint>,
-    listeners: Vec<(Endpoint, Vec<Listener>)>,
+    wanted: Vec<Address>,
+    listeners: Vec<(Address, Vec<Listener>)>,
 }
 
 /// An address that cannot be listened on.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {endpoint}: {error}")]
+#[error("cannot listen on {} ({}): {error}", address.1, address.0.field())]
 pub struct CannotListen {
     /// The address.
-    pub endpoint: Endpoint,
+    pub address: Address,
     /// What the operating system said.
     pub error: io::Error,
 }
@@ -58,22 +61,22 @@ impl Doors {
     ///
     /// # Errors
     /// [`CannotListen`] for the first address that cannot be had; all doors are as they were.
-    pub async fn prepare(&mut self, wanted: &[Endpoint]) -> Result<Opening, CannotListen> {
+    pub async fn prepare(&mut self, wanted: &[Address]) -> Result<Opening, CannotListen> {
         let mut opening = Opening { wanted: wanted.to_vec(), listeners: Vec::new() };
         let (missing, leaving) = self.compare(wanted);
-        for endpoint in missing {
-            let bound = match Listener::bind(&endpoint).await {
+        for address in missing {
+            let bound = match Listener::bind(&address.1).await {
                 Err(error) if error.kind() == io::ErrorKind::AddrInUse && !leaving.is_empty() => {
-                    self.bind_in_place(&endpoint, &leaving).await
+                    self.bind_in_place(&address.1, &leaving).await
                 }
                 bound => bound,
             };
             match bound {
-                Ok(listeners) => opening.listeners.push((endpoint, listeners)),
+                Ok(listeners) => opening.listeners.push((address, listeners)),
                 Err(error) => {
                     drop(opening);
                     self.reopen(leaving).await;
-                    return Err(CannotListen { endpoint, error });
+                    return Err(CannotListen { address, error });
                 }
             }
         }
@@ -84,14 +87,14 @@ impl Doors {
     pub fn commit(&mut self, opening: Opening) {
         let (_, leaving) = self.compare(&opening.wanted);
         self.close(&leaving);
-        for (endpoint, listeners) in opening.listeners {
-            self.accept(endpoint, listeners);
+        for (address, listeners) in opening.listeners {
+            self.accept(address, listeners);
         }
     }
 
-    /// Where it listens, with the ports that the kernel gave where 0 was asked for.
-    pub fn endpoints(&self) -> impl Iterator<Item = &Endpoint> {
-        self.open.iter().flat_map(|door| &door.bound)
+    /// Where it listens for those who speak so, with the ports that the kernel gave where 0 was asked for.
+    pub fn endpoints(&self, speech: Speech) -> impl Iterator<Item = &Endpoint> {
+        self.open.iter().filter(move |door| door.address.0 == speech).flat_map(|door| &door.bound)
     }
 
     /// Closes all doors.
@@ -103,19 +106,19 @@ impl Doors {
     }
 
     /// What of `wanted` is not open, and what is open and not wanted. Port 0 may be wanted several times.
-    fn compare(&self, wanted: &[Endpoint]) -> (Vec<Endpoint>, Vec<Endpoint>) {
-        let mut leaving: Vec<Endpoint> = self.open.iter().map(|door| door.endpoint.clone()).collect();
+    fn compare(&self, wanted: &[Address]) -> (Vec<Address>, Vec<Address>) {
+        let mut leaving: Vec<Address> = self.open.iter().map(|door| door.address.clone()).collect();
         let mut missing = Vec::new();
-        for endpoint in wanted {
-            match leaving.iter().position(|open| open == endpoint) {
+        for address in wanted {
+            match leaving.iter().position(|open| open == address) {
                 Some(at) => drop(leaving.remove(at)),
-                None => missing.push(endpoint.clone()),
+                None => missing.push(address.clone()),
             }
         }
         (missing, leaving)
     }
 
-    async fn bind_in_place(&mut self, endpoint: &Endpoint, leaving: &[Endpoint]) -> io::Result<Vec<Listener>> {
+    async fn bind_in_place(&mut self, endpoint: &Endpoint, leaving: &[Address]) -> io::Result<Vec<Listener>> {
         for acceptor in self.close(leaving) {
             let _ = acceptor.await; // the address is free when it has ended
         }
@@ -123,36 +126,35 @@ impl Doors {
     }
 
     /// Opens again what was closed to no purpose.
-    async fn reopen(&mut self, leaving: Vec<Endpoint>) {
-        for endpoint in leaving {
-            if self.open.iter().any(|door| door.endpoint == endpoint) {
+    async fn reopen(&mut self, leaving: Vec<Address>) {
+        for address in leaving {
+            if self.open.iter().any(|door| door.address == address) {
                 continue;
             }
-            match Listener::bind(&endpoint).await {
-                Ok(listeners) => self.accept(endpoint, listeners),
-                Err(error) => tracing::error!(%endpoint, %error, "cannot listen again"),
+            match Listener::bind(&address.1).await {
+                Ok(listeners) => self.accept(address, listeners),
+                Err(error) => tracing::error!(endpoint = %address.1, %error, "cannot listen again"),
             }
         }
     }
 
-    fn close(&mut self, leaving: &[Endpoint]) -> Vec<JoinHandle<()>> {
+    fn close(&mut self, leaving: &[Address]) -> Vec<JoinHandle<()>> {
         let mut ending = Vec::new();
-        for endpoint in leaving {
-            let Some(at) = self.open.iter().position(|door| door.endpoint == *endpoint) else { continue };
+        for address in leaving {
+            let Some(at) = self.open.iter().position(|door| door.address == *address) else { continue };
             ending.extend(self.open.remove(at).acceptors.into_iter().map(|(_, acceptor)| acceptor));
         }
         ending
     }
 
-    fn accept(&mut self, endpoint: Endpoint, listeners: Vec<Listener>) {
+    fn accept(&mut self, address: Address, listeners: Vec<Listener>) {
         let bound = listeners.iter().filter_map(|listener| listener.endpoint().ok()).collect();
         let acceptors = listeners.into_iter().map(|listener| {
             let (stop, stopped) = channel();
-            let acceptor =
-                Acceptor::new(listener, self.workers.clone(), self.current.clone(), self.hub.clone()).run(stopped);
-            (stop, tokio::spawn(acceptor))
+            let (workers, current, hub) = (self.workers.clone(), self.current.clone(), self.hub.clone());
+            (stop, tokio::spawn(Acceptor::new(listener, address.0, workers, current, hub).run(stopped)))
         });
         let acceptors = acceptors.collect();
-        self.open.push(Door { endpoint, bound, acceptors });
+        self.open.push(Door { address, bound, acceptors });
     }
 }

@@ -5,10 +5,12 @@
 
 mod acceptor;
 mod doors;
+mod http;
 mod replies;
 mod session;
 mod statistics;
 mod worker;
 
+pub use acceptor::Speech;
 pub use doors::{CannotListen, Doors, Opening};
 pub use worker::{Post, Worker};

@@ -7,6 +7,7 @@ use std::task::{Context, Waker};
 
 use bytes::Bytes;
 
+use super::worker::Close;
 use crate::memory::Charge;
 use crate::model::{FailureKind, Receive, Reply, ReplyTo};
 use crate::wire::{Outbox, Spelling, encode_reply};
@@ -119,16 +120,9 @@ impl Replies {
         }
     }
 
-    /// Tells the session to finish what it owes and close.
-    pub(super) fn close(&self) {
-        self.closing.set(true);
-        self.stir();
-    }
-
-    /// Has the session see that the limits are others.
-    pub(super) fn allow(&self, share: usize) {
-        self.share.set(share);
-        self.stir();
+    /// Whether it was told to close.
+    pub(super) fn is_closing(&self) -> bool {
+        self.closing.get()
     }
 
     fn stir(&self) {
@@ -136,10 +130,17 @@ impl Replies {
             task.wake_by_ref();
         }
     }
+}
 
-    /// Whether [`Replies::close`] was called.
-    pub(super) fn is_closing(&self) -> bool {
-        self.closing.get()
+impl Close for Replies {
+    fn close(&self) {
+        self.closing.set(true);
+        self.stir();
+    }
+
+    fn allow(&self, share: usize) {
+        self.share.set(share);
+        self.stir();
     }
 }
 

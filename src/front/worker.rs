@@ -10,6 +10,8 @@ use slab::Slab;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
+use super::acceptor::Speech;
+use super::http;
 use super::replies::Replies;
 use super::session::{Desk, Session};
 use crate::config::Limits;
@@ -37,7 +39,7 @@ pub struct Post {
 }
 
 enum Letter {
-    Client(Accepted),
+    Client(Accepted, Speech),
     Look,
     Drain,
 }
@@ -78,9 +80,9 @@ impl Worker {
 
 impl Post {
     /// Hands over a client.
-    pub fn client(&self, client: Accepted) {
+    pub fn client(&self, client: Accepted, speech: Speech) {
         self.cells.clients.raise();
-        if self.sender.send(Letter::Client(client)).is_err() {
+        if self.sender.send(Letter::Client(client, speech)).is_err() {
             self.cells.clients.lower();
         }
     }
@@ -103,6 +105,16 @@ impl Post {
     }
 }
 
+/// A client's connection, as whoever ends it sees it.
+pub(super) trait Close {
+    /// Has it finish what it owes and close.
+    fn close(&self);
+
+    /// The limits are others: it may hold `share` bytes even when memory is scarce. Whoever looks at the limits with
+    /// each request need not be told.
+    fn allow(&self, _share: usize) {}
+}
+
 /// What the sessions of a worker share.
 pub(super) struct Station {
     pub(super) index: usize,
@@ -111,7 +123,7 @@ pub(super) struct Station {
     pub(super) desk: RefCell<Desk>,
     memory: Rc<Memory>,
     outlook: RefCell<Outlook>,
-    sessions: RefCell<Slab<Rc<Replies>>>,
+    sessions: RefCell<Slab<Rc<dyn Close>>>,
     draining: Cell<bool>,
     /// Whether a client was told of in the log for speaking the binary protocol.
     told: Cell<bool>,
@@ -159,6 +171,11 @@ impl Station {
         self.outlook.borrow().view.topology().config().limits
     }
 
+    /// What its buffers may hold together.
+    pub(super) fn memory(&self) -> &Rc<Memory> {
+        &self.memory
+    }
+
     /// Logs, once a worker, what a client has to do to be understood.
     pub(super) fn tell_of(&self, closing: Closing) {
         if closing == Closing::Binary && !self.told.replace(true) {
@@ -169,14 +186,14 @@ impl Station {
     async fn work(self: Rc<Self>, mut letters: UnboundedReceiver<Letter>) {
         while let Some(letter) = letters.recv().await {
             match letter {
-                Letter::Client(client) => self.serve(client),
+                Letter::Client(client, speech) => self.serve(client, speech),
                 Letter::Look => drop(self.view()),
                 Letter::Drain => return self.drain().await,
             }
         }
     }
 
-    fn serve(self: &Rc<Self>, client: Accepted) {
+    fn serve(self: &Rc<Self>, client: Accepted, speech: Speech) {
         let stream = match client.adopt() {
             Ok(stream) => stream,
             Err(error) => {
@@ -184,12 +201,24 @@ impl Station {
                 return tracing::warn!(%error, "cannot serve a client");
             }
         };
-        let replies = Replies::new(Charge::new(&self.memory), self.limits().client_buffer);
-        let place = self.sessions.borrow_mut().insert(replies.clone());
+        match speech {
+            Speech::Memcached => {
+                let replies = Replies::new(Charge::new(&self.memory), self.limits().client_buffer);
+                self.attend(replies.clone(), Session::new(self.clone(), stream, replies).run());
+            }
+            Speech::Http => {
+                let client = Rc::new(http::Client::default());
+                self.attend(client.clone(), client.serve(self.clone(), stream));
+            }
+        }
+    }
+
+    /// Runs a session until it ends; it can be closed meanwhile.
+    fn attend(self: &Rc<Self>, client: Rc<dyn Close>, session: impl Future<Output = ()> + 'static) {
+        let place = self.sessions.borrow_mut().insert(client);
         let station = self.clone();
-        let session = Session::new(station.clone(), stream, replies);
         tokio::task::spawn_local(async move {
-            session.run().await;
+            session.await;
             station.sessions.borrow_mut().remove(place);
             station.cells.clients.lower();
         });
@@ -203,8 +232,8 @@ impl Station {
         outlook.view = Rc::new(View::open(topology, &place, Some(&outlook.view)));
         self.memory.set_limit(limits.memory / self.hub.workers());
         if limits != before {
-            let sessions: Vec<_> = self.sessions.borrow().iter().map(|(_, replies)| replies.clone()).collect();
-            let tell = move || sessions.iter().for_each(|replies| replies.allow(limits.client_buffer));
+            let sessions: Vec<_> = self.sessions.borrow().iter().map(|(_, client)| client.clone()).collect();
+            let tell = move || sessions.iter().for_each(|client| client.allow(limits.client_buffer));
             tokio::task::spawn_local(async move { tell() }); // the session that looked is in the middle of something
         }
     }
@@ -212,8 +241,8 @@ impl Station {
     /// Ends when the last session has.
     async fn drain(self: Rc<Self>) {
         self.draining.set(true);
-        for (_, replies) in self.sessions.borrow().iter() {
-            replies.close();
+        for (_, client) in self.sessions.borrow().iter() {
+            client.close();
         }
         while !self.sessions.borrow().is_empty() {
             tokio::time::sleep(std::time::Duration::from_millis(1)).await;
