@@ -4,6 +4,8 @@
 //! command line is.
 
 mod check;
+mod client;
+mod exchange;
 mod explain;
 mod log;
 mod plan;
@@ -39,15 +41,23 @@ enum Command {
     Plan(plan::Args),
     /// Print the JSON Schema of the configuration, for editors.
     Schema,
+    /// Print an item of a running ketch, asked over HTTP.
+    Get(client::Get),
+    /// Store an item in a running ketch.
+    Set(client::Set),
+    /// Delete an item of a running ketch.
+    Delete(client::Delete),
+    /// Print the statistics of a running ketch.
+    Stats(client::Stats),
 }
 
 const ABOUT: &str = "\
 A consistent-hashing proxy for caches.
 
-Clients speak memcached's text protocol to ketch, and ketch sends each key to its owner in a pool of cache servers. \
-Without a subcommand it serves; without --config, it serves the built-in configuration: memcached on 127.0.0.1:11211, \
-with three stores inside the process behind it. A changed file is put in force while it serves, and on \
-SIGHUP. SIGTERM and SIGINT finish what was accepted and end it.";
+Clients speak memcached's text protocol or HTTP to ketch, and ketch sends each key to its owner in a pool of cache \
+servers. Without a subcommand it serves; without --config, it serves the built-in configuration: memcached on \
+127.0.0.1:11211 and HTTP on 127.0.0.1:11280, with three stores inside the process behind it. A changed file is put in \
+force while it serves, and on SIGHUP. SIGTERM and SIGINT finish what was accepted and end it.";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -56,6 +66,8 @@ Examples:
   ketch check ketch.yaml                         is the file right?
   ketch explain --config ketch.yaml user:42      which server has this key?
   ketch plan ketch.yaml new.yaml                 how many keys would move?
+  echo hello | ketch set greeting --ttl 60       store in a running ketch, over HTTP
+  ketch get greeting                             and read it again
   ketch schema > ketch.schema.json               for an editor: # yaml-language-server: $schema=ketch.schema.json";
 
 /// Carries out the command line of this process.
@@ -68,6 +80,10 @@ pub fn run() -> ExitCode {
         Some(Command::Explain(args)) => explain::run(args),
         Some(Command::Plan(args)) => plan::run(args),
         Some(Command::Schema) => schema::run(),
+        Some(Command::Get(args)) => client::get(args),
+        Some(Command::Set(args)) => client::set(args),
+        Some(Command::Delete(args)) => client::delete(args),
+        Some(Command::Stats(args)) => client::stats(args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -88,8 +104,12 @@ fn complain(error: &anyhow::Error) {
 
 /// Writes to stdout. A reader that has seen enough, as `head` has, is no error.
 fn print(text: &str) -> anyhow::Result<()> {
+    print_bytes(text.as_bytes())
+}
+
+fn print_bytes(bytes: &[u8]) -> anyhow::Result<()> {
     let mut stdout = std::io::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(()),
     }

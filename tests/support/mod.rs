@@ -140,6 +140,8 @@ pub struct Ketch {
     pub process: Process,
     /// Where it speaks memcached.
     pub memcached: SocketAddr,
+    /// Where it speaks HTTP, if it was started so.
+    pub http: Option<SocketAddr>,
     /// Where it keeps its configuration file.
     pub folder: tempfile::TempDir,
 }
@@ -154,15 +156,25 @@ impl Ketch {
 
     /// The same with environment variables.
     pub fn start_with(config: &str, environment: &[(&str, &str)]) -> Self {
-        let started = (0..ATTEMPTS).find_map(|_| Self::try_with(config, environment));
+        Self::launch(config, environment, false)
+    }
+
+    /// The same with an HTTP listener.
+    pub fn start_with_http(config: &str) -> Self {
+        Self::launch(config, &[], true)
+    }
+
+    fn launch(config: &str, environment: &[(&str, &str)], http: bool) -> Self {
+        let started = (0..ATTEMPTS).find_map(|_| Self::try_with(config, environment, http));
         started.expect("ketch ends at once; set KETCH_TEST_LOG=1 to see its log")
     }
 
-    fn try_with(config: &str, environment: &[(&str, &str)]) -> Option<Self> {
+    fn try_with(config: &str, environment: &[(&str, &str)], http: bool) -> Option<Self> {
         let port = free_port();
+        let http = http.then(|| SocketAddr::from(([127, 0, 0, 1], free_port())));
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("ketch.yaml");
-        std::fs::write(&file, listening(config, port)).unwrap();
+        std::fs::write(&file, listening(config, port, http)).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_ketch"));
         command.arg("--config").arg(&file).stdout(Stdio::null());
         if std::env::var_os("KETCH_TEST_LOG").is_none() {
@@ -171,7 +183,7 @@ impl Ketch {
         command.envs(environment.iter().copied());
         let mut process = Process::spawn(&mut command);
         let memcached: SocketAddr = ([127, 0, 0, 1], port).into();
-        listens(&mut process, memcached).then_some(Self { process, memcached, folder })
+        listens(&mut process, memcached).then_some(Self { process, memcached, http, folder })
     }
 
     /// One pool of memcached servers, everything else by default.
@@ -188,7 +200,7 @@ impl Ketch {
     /// Puts another configuration in the place of its file, in one step; see [`Ketch::start`] for its listeners.
     pub fn configure(&self, config: &str) {
         let new = self.folder.path().join("new.yaml");
-        std::fs::write(&new, listening(config, self.memcached.port())).unwrap();
+        std::fs::write(&new, listening(config, self.memcached.port(), self.http)).unwrap();
         std::fs::rename(new, self.folder.path().join("ketch.yaml")).unwrap();
     }
 
@@ -216,11 +228,12 @@ impl Ketch {
     }
 }
 
-/// `config`, listening on `port` where it does not say where.
-fn listening(config: &str, port: u16) -> String {
+/// `config`, listening on `port`, and for HTTP on `http`, where it does not say where.
+fn listening(config: &str, port: u16, http: Option<SocketAddr>) -> String {
+    let http: Vec<String> = http.iter().map(ToString::to_string).collect();
     match config.contains("listeners:") {
         true => config.to_owned(),
-        false => format!("{config}\nlisteners:\n  memcached: [\"127.0.0.1:{port}\"]\n  http: []\n"),
+        false => format!("{config}\nlisteners:\n  memcached: [\"127.0.0.1:{port}\"]\n  http: {http:?}\n"),
     }
 }
 

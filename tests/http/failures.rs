@@ -1,0 +1,80 @@
+//! What a client hears when nodes are down, slow or full.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::Served;
+use crate::browser::Browser;
+use crate::support::fake::Fake;
+use crate::support::{Memcached, free_port, pool};
+
+/// A ketch over one node, which is not probed, so that only requests find out.
+fn over(node: &str, settings: &str) -> Served {
+    let health = "health: { eject_after: 1000000, probe_interval: 1h }, request_timeout: 300ms, connect_timeout: 300ms";
+    Served::configured(&pool(&[node.to_owned()], &format!("{health}, {settings}")))
+}
+
+fn told(browser: &mut Browser, method: &str, path: &str) -> (u16, Option<String>, serde_json::Value) {
+    let answer = browser.ask(method, path, &[], b"");
+    let body = answer.json();
+    (answer.status, answer.header("retry-after").map(str::to_owned), body["reason"].clone())
+}
+
+#[test]
+fn a_node_that_is_down_is_503_and_a_miss_where_the_pool_says_so() {
+    let address = format!("127.0.0.1:{}", free_port());
+    let served = over(&address, "reads_on_error: error");
+    let mut browser = served.browser();
+    for method in ["GET", "PUT", "DELETE"] {
+        let (status, retry, reason) = told(&mut browser, method, "/v1/keys/k");
+        assert_eq!((status, retry.as_deref(), reason), (503, Some("1"), json!("unreachable")), "{method}");
+    }
+    let ask = |browser: &mut Browser, headers: &[&str]| {
+        let headers = [&["Content-Type: application/json"], headers].concat();
+        browser.ask("POST", "/v1/batch/get", &headers, br#"{"keys": ["a", "b"]}"#)
+    };
+    assert_eq!(ask(&mut browser, &[]).status, 503);
+    let lines = ask(&mut browser, &["Accept: application/x-ndjson"]);
+    assert_eq!(lines.status, 200);
+    let told_of = |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap()["error"]["reason"].clone();
+    assert_eq!(lines.text().lines().map(told_of).collect::<Vec<_>>(), [json!("unreachable"), json!("unreachable")]);
+
+    let lenient = over(&address, "reads_on_error: miss");
+    let mut browser = lenient.browser();
+    assert_eq!(browser.get("/v1/keys/k").status, 404);
+    assert_eq!(browser.put("/v1/keys/k", "v").status, 503);
+    assert_eq!(ask(&mut browser, &[]).json(), json!({ "items": [null, null] }));
+}
+
+#[test]
+fn a_node_that_is_silent_is_504_at_the_deadline() {
+    let node = Fake::start(|talk| while talk.hear().is_some() {});
+    let served = over(&node.address(), "reads_on_error: error");
+    let mut browser = served.browser();
+    let begin = Instant::now();
+    assert_eq!(told(&mut browser, "GET", "/v1/keys/k"), (504, None, json!("timeout")));
+    assert_eq!(told(&mut browser, "PUT", "/v1/keys/k"), (504, None, json!("timeout")));
+    assert!(begin.elapsed() >= Duration::from_millis(600) && begin.elapsed() < Duration::from_secs(10));
+}
+
+#[test]
+fn a_full_queue_is_429() {
+    let node = Fake::start(|talk| while talk.hear().is_some() {});
+    let served = over(&node.address(), "reads_on_error: error, max_inflight: 1");
+    let (mut first, mut second) = (served.browser(), served.browser());
+    first.0.say("GET /v1/keys/a HTTP/1.1\r\nHost: ketch\r\n\r\n");
+    crate::support::wait_for("the first to be asked", || (node.heard("mg") == 1).then_some(()));
+    let (status, retry, reason) = told(&mut second, "GET", "/v1/keys/b");
+    assert_eq!((status, retry.as_deref(), reason), (429, Some("1"), json!("overloaded")));
+    assert_eq!(first.hear("GET").status, 504);
+}
+
+#[test]
+fn a_value_that_the_node_finds_too_large_is_413() {
+    let node = Memcached::start_with(&["-I", "16k"]);
+    let served = over(&node.address(), "reads_on_error: error");
+    let mut browser = served.browser();
+    assert_eq!(browser.put("/v1/keys/k", vec![b'v'; 100_000]).status, 413);
+    assert_eq!(browser.put("/v1/keys/k", "v").status, 204);
+}

@@ -1,0 +1,63 @@
+//! The HTTP front does what PROTOCOL.md's section 4 says, over real memcached servers and over embedded stores.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod browser;
+mod curl;
+mod described;
+mod failures;
+mod limits;
+mod lost_update;
+mod memcached_clients;
+mod pipeline;
+mod semantics;
+mod terminal;
+
+use std::net::SocketAddr;
+
+use browser::Browser;
+use support::{Ketch, Memcached, pool};
+
+/// A ketch with an HTTP listener, and the servers that it has behind it.
+pub struct Served {
+    pub ketch: Ketch,
+    pub nodes: Vec<Memcached>,
+}
+
+impl Served {
+    pub fn over_four_memcacheds() -> Self {
+        let nodes: Vec<_> = (0..4).map(|_| Memcached::start()).collect();
+        let addresses: Vec<_> = nodes.iter().map(Memcached::address).collect();
+        Self { ketch: Ketch::start_with_http(&pool(&addresses, "")), nodes }
+    }
+
+    pub fn over_embedded_stores() -> Self {
+        Self::configured("pools: { main: { protocol: embedded, nodes: [a, b, c] } }\nroutes: [{ pool: main }]\n")
+    }
+
+    pub fn configured(config: &str) -> Self {
+        Self { ketch: Ketch::start_with_http(config), nodes: Vec::new() }
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.ketch.http.unwrap()
+    }
+
+    pub fn browser(&self) -> Browser {
+        Browser::connect(self.address())
+    }
+}
+
+/// A module for each kind of pool, in which each of the functions is a test.
+#[macro_export]
+macro_rules! over_every_pool {
+    ($($test:ident,)*) => {
+        mod over_four_memcacheds {
+            $(#[test] fn $test() { super::$test(&$crate::Served::over_four_memcacheds()); })*
+        }
+        mod over_embedded_stores {
+            $(#[test] fn $test() { super::$test(&$crate::Served::over_embedded_stores()); })*
+        }
+    };
+}
