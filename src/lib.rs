@@ -30,6 +30,7 @@
 //! [`model::Request`] goes down and a [`model::Reply`] comes back without a lock.
 
 // What a peer sent may be anything: the program answers it, tests may say what they expect.
+#![warn(missing_docs)]
 #![warn(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 pub mod backend;

@@ -12,7 +12,8 @@ use crate::support::{Memcached, free_port, pool};
 /// A ketch over one node, which is not probed, so that only requests find out.
 fn over(node: &str, settings: &str) -> Served {
     let health = "health: { eject_after: 1000000, probe_interval: 1h }, request_timeout: 300ms, connect_timeout: 300ms";
-    Served::configured(&pool(&[node.to_owned()], &format!("{health}, {settings}")))
+    let pool = pool(&[node.to_owned()], &format!("{health}, {settings}"));
+    Served::configured(&format!("workers: 1\n{pool}")) // all clients share one connection to the node
 }
 
 fn told(browser: &mut Browser, method: &str, path: &str) -> (u16, Option<String>, serde_json::Value) {
@@ -72,9 +73,11 @@ fn a_full_queue_is_429() {
 
 #[test]
 fn a_value_that_the_node_finds_too_large_is_413() {
-    let node = Memcached::start_with(&["-I", "16k"]);
-    let served = over(&node.address(), "reads_on_error: error");
+    let node = Memcached::start();
+    let limits = "limits: { value_size: 4MiB, client_buffer: 8MiB }\n";
+    let served = Served::configured(&format!("{}{limits}", pool(&[node.address()], "")));
     let mut browser = served.browser();
-    assert_eq!(browser.put("/v1/keys/k", vec![b'v'; 100_000]).status, 413);
+    let answer = browser.put("/v1/keys/k", vec![b'v'; 2_000_000]);
+    assert_eq!((answer.status, &answer.json()["detail"]), (413, &json!("SERVER_ERROR object too large for cache")));
     assert_eq!(browser.put("/v1/keys/k", "v").status, 204);
 }

@@ -20,31 +20,32 @@ use browser::Browser;
 use support::{Ketch, Memcached, pool};
 
 /// A ketch with an HTTP listener, and the servers that it has behind it.
-pub struct Served {
-    pub ketch: Ketch,
-    pub nodes: Vec<Memcached>,
+struct Served {
+    ketch: Ketch,
+    /// They live as long as it does.
+    _nodes: Vec<Memcached>,
 }
 
 impl Served {
-    pub fn over_four_memcacheds() -> Self {
+    fn over_four_memcacheds() -> Self {
         let nodes: Vec<_> = (0..4).map(|_| Memcached::start()).collect();
         let addresses: Vec<_> = nodes.iter().map(Memcached::address).collect();
-        Self { ketch: Ketch::start_with_http(&pool(&addresses, "")), nodes }
+        Self { ketch: Ketch::start_with_http(&pool(&addresses, "")), _nodes: nodes }
     }
 
-    pub fn over_embedded_stores() -> Self {
+    fn over_embedded_stores() -> Self {
         Self::configured("pools: { main: { protocol: embedded, nodes: [a, b, c] } }\nroutes: [{ pool: main }]\n")
     }
 
-    pub fn configured(config: &str) -> Self {
-        Self { ketch: Ketch::start_with_http(config), nodes: Vec::new() }
+    fn configured(config: &str) -> Self {
+        Self { ketch: Ketch::start_with_http(config), _nodes: Vec::new() }
     }
 
-    pub fn address(&self) -> SocketAddr {
+    fn address(&self) -> SocketAddr {
         self.ketch.http.unwrap()
     }
 
-    pub fn browser(&self) -> Browser {
+    fn browser(&self) -> Browser {
         Browser::connect(self.address())
     }
 }

@@ -18,7 +18,8 @@ fn what_http_stores_memcached_clients_read(served: &Served) {
     let left: i64 = told.strip_prefix("HD t").unwrap().parse().unwrap();
     assert!((990..=1000).contains(&left), "{told}");
     browser.put("/v1/keys/a%20b%00", "binary");
-    client.expect("mg YSBiAA== b v\r\n", "VA 6 b\r\nbinary\r\n");
+    assert!(client.ask("mg YSBiAA== b v").starts_with("VA 6"));
+    assert_eq!(client.bytes(8), b"binary\r\n");
     browser.post("/v1/keys/n/incr?initial=41");
     assert_eq!(client.ask("incr n 1"), "42");
     browser.ask("DELETE", "/v1/keys/k", &[], b"");
@@ -32,7 +33,7 @@ fn what_memcached_clients_store_http_reads(served: &Served) {
     assert_eq!((read.status, read.text().as_str()), (200, "va\r\nl"));
     assert_eq!(read.header("ketch-flags"), Some("4294967295"));
     assert!(read.header("cache-control").unwrap().starts_with("max-age="));
-    client.expect("ms /wAg 3 b F5\r\nabc\r\n", "HD b\r\n");
+    assert!(client.ask("ms /wAg 3 b F5\r\nabc").starts_with("HD"));
     let read = browser.get("/v1/keys/%ff%00%20");
     assert_eq!(
         (read.text().as_str(), read.header("ketch-flags"), read.header("cache-control")),

@@ -19,7 +19,7 @@ fn items_are_stored_read_and_deleted_from_a_terminal(served: &Served) {
     };
     assert_eq!(printed(ketch(&["set", "a/b c", "hello", "--ttl", "60"], b"")), b"");
     assert_eq!(printed(ketch(&["get", "a/b c"], b"")), b"hello");
-    served.ketch.connect().expect("mg YS9iIGM= b v\r\n", "VA 5 b\r\nhello\r\n");
+    assert!(served.ketch.connect().ask("mg YS9iIGM= b v").starts_with("VA 5"));
     for arguments in [&["set", "k"][..], &["set", "k", "-"]] {
         let value = vec![b'\xff'; 500_000];
         printed(ketch(arguments, &value));

@@ -118,7 +118,14 @@ fn list(text: &str, strong: &mut Vec<u64>, weak: &mut Vec<u64>) -> Result<(), Pr
             Some(tag) => (&mut *weak, tag),
             None => (&mut *strong, rest),
         };
-        let (tag, behind) = tag.strip_prefix('"').and_then(|tag| tag.split_once('"')).ok_or_else(bad)?;
+        let (tag, behind) = match tag.strip_prefix('"') {
+            Some(tag) => tag.split_once('"').ok_or_else(bad)?,
+            // Shells take the quotes away.
+            None => match tag.find(|c: char| !c.is_ascii_digit()).unwrap_or(tag.len()) {
+                0 => return Err(bad()),
+                end => tag.split_at(end),
+            },
+        };
         // "07" is another tag than "7".
         tokens.extend(digits(tag).filter(|token| token.to_string() == tag));
         rest = match behind.trim_start().strip_prefix(',') {
@@ -160,6 +167,8 @@ mod tests {
             ("\"5\",\"6\"", "", Plan::Look),
             ("", "\"5\"", Plan::Look),
             ("\"5\"", "*", Plan::Look),
+            ("5", "", Plan::Guard(Guard::Is(5))),
+            ("5, W/6 ,\"x\"", "", Plan::Guard(Guard::Is(5))),
             ("W/\"5\"", "", Plan::Fails),
             ("\"abc\"", "", Plan::Fails),
             ("\"05\"", "", Plan::Fails),
@@ -187,7 +196,7 @@ mod tests {
 
     #[test]
     fn what_is_no_list_of_tags_is_refused() {
-        for text in ["5", "\"5", "\"5\" \"6\"", "\"5\",", "*, \"5\"", "w/\"5\""] {
+        for text in ["x", "5x", " ", "\"5", "\"5\" \"6\"", "\"5\",", "*, \"5\"", "w/\"5\"", "W/"] {
             assert!(typed(text, "").is_err() && typed("", text).is_err(), "{text}");
         }
     }
