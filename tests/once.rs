@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 use support::fake::{Deaf, Fake, Talk, echo};
-use support::{Client, Ketch, Memcached, pool};
+use support::{Client, Ketch, Memcached, pool, wait_for};
 
 const TIMEOUT: Duration = Duration::from_millis(300);
 /// How much later than its deadline an answer may arrive, beside what the machine kept ketch and the client waiting for
@@ -89,6 +89,25 @@ fn a_node_stops_reading() {
             let longest = waits.into_iter().map(|wait| wait.join().unwrap()).max().unwrap();
             (0..20).for_each(|_| assert!(filler.line().starts_with("SERVER_ERROR")));
             longest
+        })
+    });
+}
+
+/// A read that came when the same was under way shares the next answer; it has no more time for that than any other.
+#[test]
+fn a_read_waits_for_the_answer_to_another() {
+    judge(|| {
+        let node = Fake::start(Talk::ignore);
+        let settings = "reads_on_error: error, health: { probe_interval: 1h, max_ejected: 0% }";
+        let settings = format!("request_timeout: {}ms, {settings}", TIMEOUT.as_millis());
+        let ketch = Ketch::start(&format!("workers: 1\n{}", pool(&[node.address()], &settings)));
+        let (mut first, mut second) = (ketch.connect(), ketch.connect());
+        first.say("get key\r\n");
+        wait_for("the node to hear it", || (node.heard("get key") == 1).then_some(()));
+        less_the_machine(&ketch, || {
+            let begin = Instant::now();
+            assert!(second.ask("get key").starts_with("SERVER_ERROR"));
+            begin.elapsed()
         })
     });
 }
