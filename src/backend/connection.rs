@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::backoff::Backoff;
-use super::health::Reason;
+use super::health::{Reason, Service};
 use super::node::{Node, Settings};
 use super::pending::{Line, Pending};
 use super::talk::Talk;
@@ -121,6 +121,9 @@ impl Connection {
 
     /// Sends a request with the next batch, or answers at once that it can't be sent.
     pub(super) fn ask(&self, request: Request, reply_to: ReplyTo, since: Option<Instant>) {
+        if self.state.borrow().suspended && self.node.health.service() == Service::In {
+            self.suspend(false); // it was let in a moment ago, and this worker is yet to be told
+        }
         let mut state = self.state.borrow_mut();
         let refusal = match state.phase {
             _ if state.suspended => Some(FailureKind::Ejected),
