@@ -228,6 +228,25 @@ fn write(client: &mut Client, key: &str) -> Heard {
     }
 }
 
+/// Runs a test that depends on time. Where it fails and the machine stood still meanwhile, it is run again; a
+/// machine that was never late by more than [`QUIET`] is no excuse.
+pub fn unless_the_machine_was_late(test: impl Fn()) {
+    let mut attempts = 4;
+    loop {
+        attempts -= 1;
+        let (lag, begin) = (Lag::start(), Instant::now());
+        let Err(panic) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(&test)) else { return };
+        let late = lag.since(begin);
+        println!("failed while the machine was late by {late:?}");
+        if attempts == 0 || late <= QUIET {
+            std::panic::resume_unwind(panic);
+        }
+    }
+}
+
+/// How late a machine may be and still be held to figures.
+pub const QUIET: Duration = Duration::from_millis(10);
+
 /// Notes how late the machine wakes a thread.
 pub struct Lag {
     over: Arc<AtomicBool>,
