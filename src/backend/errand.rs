@@ -14,6 +14,9 @@ use crate::model::{Reply, Request};
 use crate::net::Stream;
 use crate::wire::{Outbox, ReplyDecoder, encode_request};
 
+/// The longest line of statistics, in bytes; a node that says more is not one.
+const LINE: u64 = 4096;
+
 /// How many requests are under way at once.
 const BATCH: usize = 512;
 
@@ -100,7 +103,7 @@ impl Errand {
         let mut uptime = None;
         loop {
             let mut line = String::new();
-            within(self.limit, self.stream.read_line(&mut line)).await?;
+            within(self.limit, (&mut self.stream).take(LINE).read_line(&mut line)).await?;
             match line.trim_end().split(' ').collect::<Vec<_>>()[..] {
                 ["STAT", "uptime", seconds] => uptime = seconds.parse().ok(),
                 ["STAT", ..] => {}

@@ -1,13 +1,14 @@
 //! Whether a node is to be asked: what workers see of it, and why.
 //!
 //! Workers report what they meet, the prober what it is told; the first to see too much takes the node out.
-//! Reading costs a worker one load of a line that hardly ever changes. Time is an argument.
+//! Reading costs a worker one load of a line that hardly ever changes. Time is an argument, but for how long it is out:
+//! that must not follow a clock that is set.
 
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::watch;
 
@@ -106,7 +107,7 @@ struct Record {
     failed_probes: u32,
     good_probes: u32,
     /// When it was put out.
-    since: Option<SystemTime>,
+    since: Option<Instant>,
 }
 
 impl Quota {
@@ -194,7 +195,7 @@ impl Health {
 
     /// When it was put out, while it is.
     #[must_use]
-    pub fn out_since(&self) -> Option<SystemTime> {
+    pub fn out_since(&self) -> Option<Instant> {
         self.record().since
     }
 
@@ -226,7 +227,7 @@ impl Health {
         match self.service() {
             Service::In => self.doubt(record.failed_probes, reason, now, record),
             Service::Held if self.quota.take() => {
-                self.put(Service::Out, now, record);
+                self.put(Service::Out, record);
                 None
             }
             Service::Held | Service::Out => match record.state {
@@ -260,7 +261,7 @@ impl Health {
             return None;
         }
         self.failures.store(0, Relaxed);
-        self.put(Service::In, now, record);
+        self.put(Service::In, record);
         record.change(State::Up, Reason::Probes, now)
     }
 
@@ -275,17 +276,17 @@ impl Health {
         let service = if self.quota.take() { Service::Out } else { Service::Held };
         self.ejections.fetch_add(1, Relaxed);
         record.good_probes = 0;
-        self.put(service, now, record);
+        self.put(service, record);
         record.change(State::Ejected, reason, now)
     }
 
-    fn put(&self, service: Service, now: SystemTime, record: &mut Record) {
+    fn put(&self, service: Service, record: &mut Record) {
         if self.service() == Service::Out {
             self.quota.give_back();
         }
         record.since = match service {
             Service::In => None,
-            Service::Out | Service::Held => record.since.or(Some(now)),
+            Service::Out | Service::Held => record.since.or_else(|| Some(Instant::now())),
         };
         self.service.store(service as u8, Relaxed);
         self.changes.send_replace(service);

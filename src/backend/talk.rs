@@ -19,6 +19,8 @@ use crate::wire::ReplyDecoder;
 const CHUNK: usize = 32 * 1024;
 /// The most room made at once for a large value; more is made as its bytes arrive.
 const GROWTH: usize = 256 * 1024;
+/// Room for so many times what has come of a value is made at once: it need not be moved again.
+const TRUST: usize = 8;
 /// A connection on which requests ran out of time so often, and nothing came since, is replaced.
 const PATIENCE: u32 = 3;
 
@@ -102,7 +104,7 @@ impl<'a> Talk<'a> {
     }
 
     fn read(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<usize>> {
-        let room = self.decoder.wanted().min(GROWTH.max(self.buffer.len())).max(CHUNK / 4);
+        let room = self.decoder.wanted().min(GROWTH.max(TRUST * self.buffer.len())).max(CHUNK / 4);
         make_room(&mut self.buffer, room, CHUNK);
         pin!(self.stream.read_buf(&mut self.buffer)).poll(cx)
     }

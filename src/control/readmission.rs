@@ -5,7 +5,6 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::time::SystemTime;
 
 use crate::backend::{Amends, Errand, Node, Readmission};
 use crate::model::{Key, MetaStatus, Reply, Request};
@@ -50,8 +49,7 @@ async fn is_empty(node: &Node) -> bool {
     let uptime = async { Errand::to(node).await?.uptime().await };
     let Ok(uptime) = uptime.await else { return false };
     // memcached counts whole seconds; one more is for the rounding.
-    let out = SystemTime::now().duration_since(since).unwrap_or_default();
-    uptime.as_secs() + 1 < out.as_secs()
+    uptime.as_secs() + 1 < since.elapsed().as_secs()
 }
 
 async fn flush(errand: &mut Errand) -> io::Result<()> {

@@ -26,6 +26,8 @@ use crate::wire::{Closing, Command, CommandDecoder, Outbox};
 const CHUNK: usize = 64 * 1024;
 /// The most room made at once for a large value; more is made as its bytes arrive.
 const GROWTH: usize = 256 * 1024;
+/// Room for so many times what has come of a value is made at once: it need not be moved again.
+const TRUST: usize = 8;
 /// The most requests of one client that wait for nodes; past it, it is not read from.
 const PIPELINE: usize = 1024;
 /// How many reads of one client come before the others have their turn.
@@ -170,7 +172,7 @@ impl Session {
     }
 
     fn fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let room = self.decoder.wanted().min(GROWTH.max(self.input.len())).max(CHUNK / 4);
+        let room = self.decoder.wanted().min(GROWTH.max(TRUST * self.input.len())).max(CHUNK / 4);
         make_room(&mut self.input, room, CHUNK);
         pin!(self.stream.read_buf(&mut self.input)).poll(cx)
     }
