@@ -180,7 +180,7 @@ mod tests {
         for (text, why) in [
             ("a", "the port is missing"),
             ("a:b", "the port is not a number"),
-            ("a:1:b", "the weight \"b\" is not a whole number from 1 to 65535"),
+            ("a:1:b", "the weight \"b\" is not a whole number from 1 to 1000000"),
             ("a:1:0", "the weight \"0\" is not"),
             ("::1:11211", "an IPv6 address stands in [ ]"),
             ("::1", "is not an address"),

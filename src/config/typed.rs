@@ -18,7 +18,7 @@ pub(super) type ValueSize = Size<1024, { 1 << 30 }>;
 /// 1 KiB to 1 TiB.
 pub(super) type Memory = Size<1024, { 1 << 40 }>;
 /// A share of the keys; a node that is to have none is taken out instead.
-pub(super) type Weight = Whole<1, 65_535>;
+pub(super) type Weight = Whole<1, 1_000_000>;
 
 /// The configuration of ketch, a consistent-hashing proxy for caches. Every key has a default; a key that does
 /// nothing yet in this version is refused by `ketch check`.

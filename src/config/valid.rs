@@ -93,7 +93,7 @@ pub struct NodeConfig {
     pub name: Option<String>,
     /// Where it is; `None` for an embedded one.
     pub endpoint: Option<Endpoint>,
-    /// Its share of the keys beside those of the others, 1 to 65,535.
+    /// Its share of the keys beside those of the others, 1 to 1,000,000.
     pub weight: u32,
 }
 

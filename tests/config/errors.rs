@@ -133,11 +133,11 @@ fn pools_and_nodes() {
     );
     refused(
         "pools:\n  p:\n    nodes:\n    - h:1\n    - {address: 'h:2', weight: 0}",
-        &["f:5:32: pools.p.nodes[1].weight: \"0\" is not a whole number from 1 to 65535"],
+        &["f:5:32: pools.p.nodes[1].weight: \"0\" is not a whole number from 1 to 1000000"],
     );
     refused(
         "pools: {p: {nodes: ['h:1:x']}}",
-        &["f:1:21: pools.p.nodes[0]: the weight \"x\" is not a whole number from 1 to 65535"],
+        &["f:1:21: pools.p.nodes[0]: the weight \"x\" is not a whole number from 1 to 1000000"],
     );
     refused(
         "pools: {p: {nodes: [h:11211, h:2 h]}}",
