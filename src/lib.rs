@@ -4,7 +4,7 @@
 //! (`tests/floors.rs` holds them):
 //!
 //! ```text
-//! cli                what a person types: serve, check, explain, plan, schema
+//! cli                what a person types: serve, check, explain, plan, import, schema
 //! front   control    clients and their sessions; signals, probes, reload
 //! topology           which pool a key belongs to
 //! route              a request's way to its owner and back

@@ -7,6 +7,7 @@ mod check;
 mod client;
 mod exchange;
 mod explain;
+mod import;
 mod log;
 mod plan;
 mod schema;
@@ -39,6 +40,8 @@ enum Command {
     Explain(explain::Args),
     /// Tell what another configuration would change: nodes, routes, and the share of the keys that moves.
     Plan(plan::Args),
+    /// Write a configuration that puts every key where twemproxy's or libmemcached's puts it.
+    Import(import::Args),
     /// Print the JSON Schema of the configuration, for editors.
     Schema,
     /// Print an item of a running ketch, asked over HTTP.
@@ -66,6 +69,7 @@ Examples:
   ketch check ketch.yaml                         is the file right?
   ketch explain --config ketch.yaml user:42      which server has this key?
   ketch plan ketch.yaml new.yaml                 how many keys would move?
+  ketch import twemproxy nutcracker.yml          the same, with every key where it is
   echo hello | ketch set greeting --ttl 60       store in a running ketch, over HTTP
   ketch get greeting                             and read it again
   ketch schema > ketch.schema.json               for an editor: # yaml-language-server: $schema=ketch.schema.json";
@@ -79,6 +83,7 @@ pub fn run() -> ExitCode {
         Some(Command::Check(args)) => check::run(args),
         Some(Command::Explain(args)) => explain::run(args),
         Some(Command::Plan(args)) => plan::run(args),
+        Some(Command::Import(args)) => import::run(args),
         Some(Command::Schema) => schema::run(),
         Some(Command::Get(args)) => client::get(args),
         Some(Command::Set(args)) => client::set(args),

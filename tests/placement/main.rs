@@ -7,6 +7,7 @@
 mod support;
 
 mod cases;
+mod import;
 mod libmemcached;
 mod nutcracker;
 mod properties;

@@ -23,8 +23,18 @@ const POOLS: usize = 24;
 
 /// The owner of each key in each case, as an index into the case's list.
 pub fn owners(cases: &[Case], keys: &[Vec<u8>]) -> Vec<Vec<usize>> {
+    owners_of(cases, SIZES.into_iter().max().unwrap(), keys, pool)
+}
+
+/// The same for any pools; `pool` writes one over the sockets that it is given, of which there are `most`.
+pub fn owners_of<T>(
+    cases: &[T],
+    most: usize,
+    keys: &[Vec<u8>],
+    pool: impl Fn(&T, &[PathBuf]) -> String,
+) -> Vec<Vec<usize>> {
     let folder = tempfile::tempdir().unwrap();
-    let servers: Vec<PathBuf> = (0..SIZES.into_iter().max().unwrap())
+    let servers: Vec<PathBuf> = (0..most)
         .map(|number| {
             let path = folder.path().join(format!("{number}"));
             let listener = UnixListener::bind(&path).unwrap();
@@ -32,7 +42,7 @@ pub fn owners(cases: &[Case], keys: &[Vec<u8>]) -> Vec<Vec<usize>> {
             path
         })
         .collect();
-    let ask = |cases: &[Case]| {
+    let ask = |cases: &[T]| {
         let pools: Vec<String> = cases.iter().map(|case| pool(case, &servers)).collect();
         let proxy = Proxy::start(&pools);
         (0..cases.len()).map(|pool| proxy.owners(pool, keys)).collect::<Vec<_>>()
