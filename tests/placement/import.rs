@@ -163,7 +163,7 @@ fn generated(number: u64, random: &mut Random) -> String {
     if number != 0 {
         writeln!(text, "  hash: {hash}\n  distribution: {distribution}").unwrap(); // the first has the defaults
     }
-    if number % 3 == 0 {
+    if number.is_multiple_of(3) {
         text += "  hash_tag: \"{}\"\n";
     }
     text += "  servers:\n";
