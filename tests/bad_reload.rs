@@ -63,7 +63,7 @@ fn a_ring_or_an_address_that_cannot_be_had_changes_nothing_either() {
     let (good, elsewhere) = (ketch.memcached.to_string(), "192.0.2.1:11211");
     ketch.configure(&format!("pools: {{ main: {{ protocol: embedded, nodes: [b] }} }}\nlisteners: {{ memcached: [\"{good}\", \"{elsewhere}\"], http: [] }}\n"));
     let log = refusal(&ketch, 1);
-    assert!(log.contains("listeners.memcached: cannot listen on 192.0.2.1:11211"), "{log}");
+    assert!(log.contains("cannot listen on 192.0.2.1:11211 (listeners.memcached)"), "{log}");
     client.expect("get k\r\n", "VALUE k 0 1\r\nx\r\nEND\r\n");
     ketch.connect().expect("get k\r\n", "VALUE k 0 1\r\nx\r\nEND\r\n");
 }
