@@ -17,6 +17,8 @@ pub(super) struct Line {
     stamped: usize,
     /// How many have one of their own, which may be earlier than those before it.
     early: usize,
+    /// The latest that was given here: once `request_timeout` is shorter than it was, what comes is early.
+    latest: Option<Instant>,
 }
 
 /// One request.
@@ -83,8 +85,16 @@ impl Line {
             return;
         }
         let deadline = deadline();
+        let is_early = self.stamped > 0 && self.latest.is_some_and(|latest| deadline < latest);
+        if !is_early {
+            self.latest = Some(deadline);
+        }
         for pending in self.entries.range_mut(self.stamped..) {
             pending.deadline.get_or_insert(deadline);
+            if is_early && !pending.early {
+                pending.early = true;
+                self.early += 1;
+            }
         }
         self.stamped = self.entries.len();
     }
@@ -170,6 +180,31 @@ mod tests {
         assert_eq!(*heard.0.borrow(), [1, 2]);
         assert!(line.deadline().is_none());
     }
+
+    #[test]
+    fn a_shorter_time_limit_holds_for_those_who_come_behind_a_longer_one() {
+        let heard = Rc::new(Heard::default());
+        let begin = Instant::now();
+        let second = |number| begin + Duration::from_secs(number);
+        let mut line = Line::default();
+        for (tag, deadline) in [(1, 9), (2, 2), (3, 3)] {
+            line.push(pending(&heard, tag, None));
+            line.stamp(|| second(deadline));
+        }
+        assert_eq!(line.deadline(), Some(second(2)));
+        line.expire(second(2)).unwrap().answer(Reply::maybe_sent(FailureKind::Timeout));
+        assert_eq!(line.deadline(), Some(second(3)));
+        line.pop().unwrap().answer(Reply::Deleted);
+        line.pop();
+        assert_eq!((line.early, line.len()), (1, 1));
+        line.expire(second(3)).unwrap().answer(Reply::maybe_sent(FailureKind::Timeout));
+        line.pop();
+        line.push(pending(&heard, 4, None));
+        line.stamp(|| second(4));
+        assert_eq!((line.early, line.deadline()), (0, Some(second(4))));
+        assert_eq!(*heard.0.borrow(), [2, 1, 3]);
+    }
+
     #[test]
     fn a_request_that_has_waited_elsewhere_is_not_held_up_by_those_before_it() {
         let heard = Rc::new(Heard::default());

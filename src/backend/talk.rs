@@ -153,10 +153,13 @@ impl<'a> Talk<'a> {
                 }
                 state.line.deadline()
             };
-            if !self.armed {
-                let Some(deadline) = deadline else { return Poll::Pending };
-                self.alarm.as_mut().reset(deadline);
-                self.armed = true;
+            match deadline {
+                Some(deadline) if !self.armed || deadline < self.alarm.deadline() => {
+                    self.alarm.as_mut().reset(deadline);
+                    self.armed = true;
+                }
+                None if !self.armed => return Poll::Pending,
+                _ => {}
             }
             ready!(self.alarm.as_mut().poll(cx));
             self.armed = false;

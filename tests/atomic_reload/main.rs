@@ -72,6 +72,23 @@ fn what_was_asked_of_a_node_that_goes_is_answered_by_it() {
 }
 
 #[test]
+fn a_shorter_time_limit_holds_from_the_next_request_on() {
+    let silent = Fake::start(|talk| talk.ignore());
+    let config = |timeout: &str| {
+        "workers: 1\n".to_owned()
+            + &pool(&[silent.address()], &format!("{UNPROBED}, request_timeout: {timeout}, coalesce: false"))
+    };
+    let ketch = Ketch::start(&config("30s"));
+    let (mut patient, mut hasty) = (ketch.connect(), ketch.connect());
+    patient.say("get long\r\n");
+    wait_for("the first request", || (silent.heard("get long") == 1).then_some(()));
+    ketch.reconfigure(&config("100ms"));
+    let begun = std::time::Instant::now();
+    hasty.expect("get short\r\n", "END\r\n");
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+}
+
+#[test]
 fn a_node_that_is_out_stays_out() {
     let (well, dead) = (Memcached::start(), format!("127.0.0.1:{}", free_port()));
     let health = |attempt: u32| format!("health: {{ probe_interval: 20ms, eject_after: 2 }}, max_inflight: {attempt}");
