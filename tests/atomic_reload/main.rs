@@ -215,8 +215,11 @@ fn it_hears_of_a_change_however_the_file_is_written() {
     std::fs::write(folder.join("other.yaml"), "x").unwrap();
     std::fs::write(folder.join("..version13/ketch.yaml"), std::fs::read(&file).unwrap()).unwrap();
     expect(4);
-    ketch.process.signal("HUP");
+    // Where the link leads now, a change in place counts too.
+    std::fs::write(folder.join("..version13/ketch.yaml"), original.replace("inflight: 1", "inflight: 14")).unwrap();
     expect(5);
+    ketch.process.signal("HUP");
+    expect(6);
     assert!(ketch.log().contains("nothing has changed"), "{}", ketch.log());
 }
 

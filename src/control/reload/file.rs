@@ -1,5 +1,6 @@
 //! Hears that the file may have changed.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -15,7 +16,12 @@ const LATEST: Duration = Duration::from_millis(500);
 /// A watch over a file, by the directories that its name and its target are in: an editor that renames and a
 /// Kubernetes ConfigMap that swaps a symbolic link leave the watched file itself without any event.
 pub(super) struct FileWatch {
-    _watcher: RecommendedWatcher,
+    watcher: RecommendedWatcher,
+    path: PathBuf,
+    /// The directory that the target is in, when that is not the path's own.
+    elsewhere: Option<PathBuf>,
+    /// When what has changed is to be read at the latest.
+    latest: Option<Instant>,
     events: UnboundedReceiver<()>,
 }
 
@@ -26,11 +32,11 @@ impl FileWatch {
     /// When the operating system has no watches left, or the directory is gone.
     pub(super) fn start(path: &Path) -> notify::Result<Self> {
         let (sender, events) = unbounded_channel();
-        let target = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-        let names = [path.file_name(), target.file_name()].map(|name| name.map(ToOwned::to_owned));
+        let ours = path.to_owned();
         let is_ours = move |path: &PathBuf| {
+            let is_named = |name: &OsStr| [ours.file_name(), target(&ours).file_name()].contains(&Some(name));
             // Kubernetes renames `..data`, which the file's own link goes through.
-            path.file_name().is_none_or(|name| name == "..data" || names.iter().flatten().any(|ours| ours == name))
+            path.file_name().is_none_or(|name| name == "..data" || is_named(name))
         };
         let mut watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
             let may_matter = event.map_or(true, |event| {
@@ -40,23 +46,47 @@ impl FileWatch {
                 let _ = sender.send(()); // the receiver is gone when the process ends
             }
         })?;
-        let folders = [path, &target].map(folder);
-        watcher.watch(folders[0], RecursiveMode::NonRecursive)?;
-        if folders[1] != folders[0] {
-            watcher.watch(folders[1], RecursiveMode::NonRecursive)?;
-        }
-        Ok(Self { _watcher: watcher, events })
+        watcher.watch(folder(path), RecursiveMode::NonRecursive)?;
+        let mut watch = Self { watcher, path: path.to_owned(), elsewhere: None, latest: None, events };
+        watch.follow_target();
+        Ok(watch)
     }
 
-    /// Waits until something has changed and come to rest. Cancel safe but for the rest: a change is not lost, and
-    /// may be told at once.
+    /// Watches where the file really is. A directory that is gone, or cannot be watched, is left to the link's events.
+    fn follow_target(&mut self) {
+        let target = target(&self.path);
+        let folder = Some(folder(&target)).filter(|folder| folder.canonicalize().ok() != self.home());
+        if self.elsewhere.as_deref() == folder {
+            return;
+        }
+        if let Some(before) = self.elsewhere.take() {
+            let _ = self.watcher.unwatch(&before);
+        }
+        self.elsewhere = folder.map(Path::to_owned);
+        if let Some(folder) = folder {
+            let _ = self.watcher.watch(folder, RecursiveMode::NonRecursive);
+        }
+    }
+
+    fn home(&self) -> Option<PathBuf> {
+        folder(&self.path).canonicalize().ok()
+    }
+
+    /// Waits until something has changed and come to rest. Cancel safe: the next call goes on waiting for the rest.
     pub(super) async fn changed(&mut self) {
-        if self.events.recv().await.is_none() {
+        if self.latest.is_none() && self.events.recv().await.is_none() {
             return std::future::pending().await;
         }
-        let latest = Instant::now() + LATEST;
+        let latest = *self.latest.get_or_insert_with(|| Instant::now() + LATEST);
         while let Ok(Some(())) = timeout_at(latest.min(Instant::now() + QUIET), self.events.recv()).await {}
+        self.latest = None;
+        self.follow_target();
     }
+}
+
+/// What the path comes to behind all links; itself while it is not there.
+fn target(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.to_owned())
 }
 
 fn folder(path: &Path) -> &Path {
