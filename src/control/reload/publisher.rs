@@ -174,3 +174,111 @@ fn tell(cause: Cause, outcome: &Outcome) {
     }
     plan.warnings.iter().chain(&outcome.notes).for_each(|warning| tracing::warn!("{warning}"));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FIRST: &str = "workers: 3\npools: {main: {nodes: [a:1, b:1]}}\n";
+
+    /// Says yes or no, and counts.
+    #[derive(Default)]
+    struct Fake {
+        refuses: bool,
+        committed: usize,
+    }
+
+    impl Stage for Fake {
+        type Ready = usize;
+
+        async fn prepare(&mut self, config: &Config) -> anyhow::Result<usize> {
+            anyhow::ensure!(!self.refuses, "no door opens");
+            Ok(config.pools[0].nodes.len())
+        }
+
+        fn commit(&mut self, nodes: usize) {
+            self.committed += nodes;
+        }
+    }
+
+    struct Set {
+        folder: tempfile::TempDir,
+        publisher: Publisher,
+        reloader: Reloader,
+        current: Current,
+    }
+
+    impl Set {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("ketch.yaml");
+            std::fs::write(&path, FIRST).unwrap();
+            let source = Source { path: Some(path), workers: None };
+            let loaded = source.load().unwrap();
+            let current = Current::new(Draft::build(&Arc::new(loaded.config.clone()), None).unwrap());
+            let (publisher, reloader) = Publisher::new(source, &loaded, current.clone()).unwrap();
+            Self { folder, publisher, reloader, current }
+        }
+
+        fn write(&self, text: &str) {
+            std::fs::write(self.folder.path().join("ketch.yaml"), text).unwrap();
+        }
+
+        fn nodes(&self) -> usize {
+            self.current.topology().pools()[0].nodes().len()
+        }
+    }
+
+    #[tokio::test]
+    async fn a_dry_run_tells_and_changes_nothing() {
+        let set = Set::new();
+        let hash = set.reloader.report().hash;
+        set.write(&FIRST.replace("b:1", "b:1, c:1"));
+        let outcome = set.publisher.rehearse().await.unwrap();
+        assert!(outcome.dry_run && outcome.config_hash != hash);
+        let moves = outcome.plan.pools[0].moves;
+        assert!((0.25..0.42).contains(&moves), "{moves}");
+        assert_eq!(
+            (set.nodes(), set.reloader.report()),
+            (2, Report { since: set.reloader.report().since, ..Report::new(hash) })
+        );
+    }
+
+    #[tokio::test]
+    async fn a_reload_is_put_in_force_whole_and_noted() {
+        let (mut set, mut stage) = (Set::new(), Fake::default());
+        set.write(&FIRST.replace("b:1", "b:1, c:1").replace("3", "4"));
+        let outcome = set.publisher.reload(Cause::Signal, &mut stage).await.unwrap();
+        assert_eq!((set.nodes(), stage.committed, outcome.notes.len()), (3, 3, 1), "{:?}", outcome.notes);
+        let report = set.reloader.report();
+        assert_eq!((report.done, report.refused, report.hash), (1, 0, outcome.config_hash));
+        assert_eq!(report.last.map(|last| last.cause), Some(Cause::Signal));
+        assert_eq!(set.current.topology().config().workers, 3);
+    }
+
+    #[tokio::test]
+    async fn what_is_refused_changes_nothing_and_is_noted() {
+        let (mut set, mut stage) = (Set::new(), Fake { refuses: true, ..Fake::default() });
+        let hash = set.reloader.report().hash;
+        set.write(&FIRST.replace("b:1", "b:1, c:1"));
+        let refusal = set.publisher.reload(Cause::File, &mut stage).await.unwrap_err();
+        assert_eq!((refusal.label(), refusal.to_string().as_str()), ("impossible", "no door opens"));
+        set.write("pools: {main: {nodes: []}}");
+        let Err(Refusal::Invalid(problems)) = set.publisher.reload(Cause::Request, &mut stage).await else {
+            panic!("it is not valid")
+        };
+        assert_eq!(problems[0].field, "pools.main.nodes");
+        let report = set.reloader.report();
+        assert_eq!((set.nodes(), stage.committed, report.done, report.refused, report.hash), (2, 0, 0, 2, hash));
+        assert!(report.last.unwrap().result.is_err());
+    }
+
+    #[tokio::test]
+    async fn without_a_file_there_is_nothing_to_read_again() {
+        let source = Source::default();
+        let loaded = source.load().unwrap();
+        let current = Current::new(Draft::build(&Arc::new(loaded.config.clone()), None).unwrap());
+        let (publisher, _) = Publisher::new(source, &loaded, current).unwrap();
+        assert_eq!(publisher.rehearse().await, Err(Refusal::NoFile));
+    }
+}
