@@ -108,7 +108,7 @@ fn limits_and_listeners_that_make_no_sense_together() {
         &["f:2:11: limits.memory: 1MiB is less than limits.client_buffer, which is 2MiB; write at least 2MiB"],
     );
     refused(
-        "listeners: {memcached: []}",
+        "listeners: {memcached: [], http: []}",
         &["f:1:1: listeners: nobody is served; name at least one address to listen on"],
     );
     refused(

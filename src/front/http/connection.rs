@@ -43,7 +43,7 @@ impl Client {
     pub(in crate::front) async fn serve(self: Rc<Self>, station: Rc<Station>, stream: Stream) {
         let pulse = Pulse::start();
         let io = TokioIo::new(Metered::new(stream, pulse.clone(), station.cells.clone()));
-        let mut watch = Watch::new(pulse.clone(), station.limits().client_idle);
+        let mut watch = Watch::new(pulse.clone());
         let service = service_fn(|request| answer(&station, &pulse, request));
         let builder = builder();
         let mut connection = pin!(builder.serve_connection(io, service));
@@ -56,7 +56,7 @@ impl Client {
             if connection.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(());
             }
-            watch.poll(cx)
+            watch.poll(cx, station.limits().client_idle)
         })
         .await;
     }
@@ -73,6 +73,11 @@ impl Client {
 impl Close for Client {
     fn close(&self) {
         self.closing.set(true);
+        self.allow(0);
+    }
+
+    /// What an answer may hold is looked at when it comes; how long the client may be silent, now.
+    fn allow(&self, _: usize) {
         if let Some(task) = &*self.task.borrow() {
             task.wake_by_ref();
         }

@@ -126,8 +126,8 @@ fn list(text: &str, strong: &mut Vec<u64>, weak: &mut Vec<u64>) -> Result<(), Pr
                 end => tag.split_at(end),
             },
         };
-        // "07" is another tag than "7".
-        tokens.extend(digits(tag).filter(|token| token.to_string() == tag));
+        // "07" is another tag than "7"; and 0 is no item's, but asks a node for nothing.
+        tokens.extend(digits(tag).filter(|token| *token > 0 && token.to_string() == tag));
         rest = match behind.trim_start().strip_prefix(',') {
             Some(more) => more.trim_start(),
             None if behind.trim_start().is_empty() => return Ok(()),
@@ -172,6 +172,7 @@ mod tests {
             ("W/\"5\"", "", Plan::Fails),
             ("\"abc\"", "", Plan::Fails),
             ("\"05\"", "", Plan::Fails),
+            ("\"0\"", "", Plan::Fails),
         ] {
             assert_eq!(typed(matches, none_match).unwrap().plan(), plan, "{matches} {none_match}");
         }

@@ -83,22 +83,22 @@ impl Drop for Open {
 /// Ends a connection that takes too long. A connection that has nothing to wait for keeps no timer running.
 pub(super) struct Watch {
     pulse: Rc<Pulse>,
-    idle: Option<Duration>,
     alarm: Pin<Box<Sleep>>,
     /// When the alarm goes off; perhaps too early, and then it is set again.
     armed: Option<Instant>,
 }
 
 impl Watch {
-    /// Watches `pulse`; `idle` is how long it may be silent.
-    pub(super) fn new(pulse: Rc<Pulse>, idle: Option<Duration>) -> Self {
-        Self { pulse, idle, alarm: Box::pin(sleep_until(Instant::now())), armed: None }
+    /// Watches `pulse`.
+    pub(super) fn new(pulse: Rc<Pulse>) -> Self {
+        Self { pulse, alarm: Box::pin(sleep_until(Instant::now())), armed: None }
     }
 
-    /// Ready when the connection is to end. Looks at the pulse as it is after the connection's own turn.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Ready when the connection is to end; `idle` is how long it may be silent. Looks at the pulse as it is after
+    /// the connection's own turn.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>, idle: Option<Duration>) -> Poll<()> {
         loop {
-            let Some(end) = self.end() else {
+            let Some(end) = self.end(idle) else {
                 return Poll::Pending; // an alarm that is still armed looks again, and finds nothing
             };
             if self.armed.is_none_or(|armed| armed > end) {
@@ -113,9 +113,9 @@ impl Watch {
         }
     }
 
-    fn end(&self) -> Option<Instant> {
+    fn end(&self, idle: Option<Duration>) -> Option<Instant> {
         let headers = self.pulse.began.get().map(|began| began + HEADERS);
-        let idle = self.idle.filter(|_| self.pulse.open.get() == 0).map(|idle| self.pulse.moved.get() + idle);
+        let idle = idle.filter(|_| self.pulse.open.get() == 0).map(|idle| self.pulse.moved.get() + idle);
         headers.into_iter().chain(idle).min()
     }
 }
@@ -215,8 +215,8 @@ mod tests {
     use super::*;
 
     /// Whether the watch ends the connection within `limit`.
-    async fn ends(watch: &mut Watch, limit: Duration) -> bool {
-        tokio::time::timeout(limit, poll_fn(|cx| watch.poll(cx))).await.is_ok()
+    async fn ends(watch: &mut Watch, limit: Duration, idle: Option<Duration>) -> bool {
+        tokio::time::timeout(limit, poll_fn(|cx| watch.poll(cx, idle))).await.is_ok()
     }
 
     const ALMOST: Duration = Duration::from_millis(9900);
@@ -224,38 +224,38 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn headers_have_a_time_limit_and_idle_connections_have_none() {
         let pulse = Pulse::start();
-        let mut watch = Watch::new(pulse.clone(), None);
-        assert!(!ends(&mut watch, HEADERS * 100).await);
+        let mut watch = Watch::new(pulse.clone());
+        assert!(!ends(&mut watch, HEADERS * 100, None).await);
         pulse.heard();
-        assert!(!ends(&mut watch, ALMOST).await);
+        assert!(!ends(&mut watch, ALMOST, None).await);
         pulse.heard(); // one more byte buys no time
-        assert!(ends(&mut watch, Duration::from_secs(1)).await);
+        assert!(ends(&mut watch, Duration::from_secs(1), None).await);
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_time_of_a_request_s_headers_ends_with_them() {
         let pulse = Pulse::start();
-        let mut watch = Watch::new(pulse.clone(), None);
+        let mut watch = Watch::new(pulse.clone());
         pulse.heard();
-        assert!(!ends(&mut watch, ALMOST).await);
+        assert!(!ends(&mut watch, ALMOST, None).await);
         let request = pulse.request(false);
         pulse.heard(); // of its body
-        assert!(!ends(&mut watch, HEADERS * 2).await);
+        assert!(!ends(&mut watch, HEADERS * 2, None).await);
         drop(request);
-        assert!(!ends(&mut watch, HEADERS * 2).await);
+        assert!(!ends(&mut watch, HEADERS * 2, None).await);
         pulse.heard();
-        assert!(ends(&mut watch, HEADERS * 2).await);
+        assert!(ends(&mut watch, HEADERS * 2, None).await);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_silent_connection_ends_when_the_limits_say_so() {
         let pulse = Pulse::start();
-        let mut watch = Watch::new(pulse.clone(), Some(HEADERS * 3));
+        let mut watch = Watch::new(pulse.clone());
         let request = pulse.request(true);
-        assert!(!ends(&mut watch, HEADERS * 10).await);
+        assert!(!ends(&mut watch, HEADERS * 10, Some(HEADERS * 3)).await);
         drop(request);
         pulse.heard();
-        assert!(!ends(&mut watch, HEADERS * 2).await);
-        assert!(ends(&mut watch, HEADERS * 2).await);
+        assert!(!ends(&mut watch, HEADERS * 2, Some(HEADERS * 3)).await);
+        assert!(ends(&mut watch, HEADERS * 2, Some(HEADERS * 3)).await);
     }
 }
