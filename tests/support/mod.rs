@@ -183,8 +183,8 @@ impl Ketch {
         command.envs(environment.iter().copied());
         let mut process = Process::spawn(&mut command);
         let memcached: SocketAddr = ([127, 0, 0, 1], port).into();
-        // The HTTP listener comes up last.
-        listens(&mut process, http.unwrap_or(memcached)).then_some(Self { process, memcached, http, folder })
+        // Every address is bound before one is served.
+        listens(&mut process, memcached).then_some(Self { process, memcached, http, folder })
     }
 
     /// One pool of memcached servers, everything else by default.
