@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 
-use crate::config::{Config, NodeConfig, PoolConfig};
+use crate::config::{Config, NodeConfig, PoolConfig, Protocol};
 use crate::memory::{Charge, Memory};
 use crate::metrics::Hub;
 use crate::model::{Key, Keys, Read, Reply, ReplyTo, Request};
@@ -151,8 +151,16 @@ fn no_route() -> Reply {
 /// When these nodes make no ring.
 pub fn ring_of(pool: &PoolConfig) -> anyhow::Result<Ring> {
     let member = |node: &NodeConfig| Member { label: label_of(pool, node), weight: node.weight };
-    let members: Vec<_> = pool.nodes.iter().map(member).collect();
+    let members: Vec<_> = members(pool).iter().map(member).collect();
     Ring::new(&pool.placement, &members).with_context(|| format!("pool {}", pool.name))
+}
+
+/// The nodes that ketch's ring counts: a cluster is one, of which the nodes typed are seeds.
+fn members(pool: &PoolConfig) -> &[NodeConfig] {
+    match pool.protocol {
+        Protocol::RedisCluster => pool.nodes.get(..1).unwrap_or_default(),
+        Protocol::Embedded | Protocol::Memcached | Protocol::Redis => &pool.nodes,
+    }
 }
 
 /// The node's string on the ring of its pool.

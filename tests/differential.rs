@@ -17,6 +17,7 @@ mod differential {
     pub mod malform;
     pub mod meta;
     pub mod meta_cases;
+    pub mod redis;
     pub mod runner;
     pub mod shrink;
 }
@@ -27,6 +28,8 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use differential::cases::{self, Named};
 use differential::exceptions::Subject;
 use differential::runner::{Outcome, Pair, Plan, check, run};
+use support::cluster::Cluster;
+use support::redis::{self, Redis};
 use support::{Client, Ketch, Memcached};
 
 /// A memcached that repeats itself: with room for all items of a long run, so that eviction decides nothing, and
@@ -76,6 +79,31 @@ fn ketch_embedded_is_memcached() {
         |at: usize| Pair { real: address(&servers[at]), other: ketches[at].memcached, subject: Subject::Embedded };
     accept_named(pair(1));
     let plan = Plan::from_environment(2_000);
+    accept(plan, run(plan, pair(0), pair(1)));
+}
+
+/// With the exceptions of `differential/redis.rs`.
+#[test]
+fn ketch_over_redis_is_memcached() {
+    let servers = [memcached(), memcached()];
+    let ketches = [(); 2].map(|()| {
+        let nodes = [Redis::start()];
+        let ketch = Ketch::start(&redis::pool(&nodes, "flush: true"));
+        (nodes, ketch)
+    });
+    let pair =
+        |at: usize| Pair { real: address(&servers[at]), other: ketches[at].1.memcached, subject: Subject::Redis };
+    let plan = Plan::from_environment(2_000);
+    accept(plan, run(plan, pair(0), pair(1)));
+}
+
+#[test]
+fn ketch_over_a_redis_cluster_is_memcached() {
+    let servers = [memcached(), memcached()];
+    let clusters = [Cluster::start(), Cluster::start()];
+    let ketches = [0, 1].map(|at: usize| Ketch::start(&clusters[at].pool("flush: true")));
+    let pair = |at: usize| Pair { real: address(&servers[at]), other: ketches[at].memcached, subject: Subject::Redis };
+    let plan = Plan::from_environment(1_000);
     accept(plan, run(plan, pair(0), pair(1)));
 }
 

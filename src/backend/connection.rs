@@ -12,10 +12,12 @@ use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::backoff::Backoff;
+use super::dialect::{Dialect, Unwelcome};
 use super::health::{Reason, Service};
 use super::node::{Node, Settings};
 use super::pending::{Line, Pending};
@@ -23,7 +25,7 @@ use super::talk::Talk;
 use crate::memory::Charge;
 use crate::model::{Endpoint, FailureKind, Reply, ReplyTo, Request};
 use crate::net::Stream;
-use crate::wire::{Outbox, encode_request};
+use crate::wire::Outbox;
 
 /// The bytes that wait on one connection even when memory is scarce.
 pub(super) const SHARE: usize = 4 * 1024 * 1024;
@@ -55,6 +57,8 @@ pub(super) struct State {
     /// How many of them were written.
     pub(super) written: u64,
     pub(super) closing: bool,
+    /// What the node says instead of letting ketch in.
+    denied: Option<Bytes>,
     /// The node is out: it is asked nothing, and nobody connects to it.
     pub(super) suspended: bool,
 }
@@ -82,7 +86,7 @@ pub(super) enum End {
     #[error(transparent)]
     Broken(io::Error),
     /// The node said what is no answer.
-    #[error("the answer is not memcached's protocol")]
+    #[error("the answer is not the protocol")]
     Garbage,
     /// Nothing came for several requests in a row.
     #[error("no answer within request_timeout, several times in a row")]
@@ -102,6 +106,7 @@ impl Connection {
             put: 0,
             written: 0,
             closing: false,
+            denied: None,
             suspended: false,
         };
         let settings = RefCell::new(node.settings());
@@ -121,6 +126,9 @@ impl Connection {
 
     /// Sends a request with the next batch, or answers at once that it can't be sent.
     pub(super) fn ask(&self, request: Request, reply_to: ReplyTo, since: Option<Instant>) {
+        if let Some(line) = self.node.dialect.refusal(&request, &self.node.pool) {
+            return reply_to.answer(Reply::Refused(line));
+        }
         if self.state.borrow().suspended && self.node.health.service() == Service::In {
             self.suspend(false); // it was let in a moment ago, and this worker is yet to be told
         }
@@ -133,12 +141,13 @@ impl Connection {
             _ => None,
         };
         if let Some(kind) = refusal {
+            let reply = state.refusal(kind);
             drop(state); // whoever hears the answer may ask again
-            return reply_to.answer(Reply::never_sent(kind));
+            return reply_to.answer(reply);
         }
         let idle = state.line.is_stamped();
         let deadline = since.map(|since| since + self.settings().request_timeout);
-        state.send(Pending::new(request, reply_to, deadline));
+        state.send(Pending::new(request, reply_to, deadline), &self.node.dialect, self.settings().value_size);
         if idle {
             // Even when the socket is full: the task is to begin its time.
             self.task.borrow().wake_by_ref();
@@ -219,12 +228,13 @@ impl Connection {
             }
             let begun = Instant::now();
             let connected = tokio::select! {
-                connected = timeout(self.patience(), Stream::connect(&self.endpoint)) => connected,
+                connected = timeout(self.patience(), self.reach()) => connected,
                 () = self.changed.notified() => continue,
             };
             match connected {
                 Err(_) => self.missed(&"no connection within connect_timeout"),
-                Ok(Err(error)) => self.missed(&error),
+                Ok(Err(Unwelcome::Failed(error))) => self.missed(&error),
+                Ok(Err(Unwelcome::Denied(line))) => self.denied(line),
                 Ok(Ok(stream)) => {
                     self.connected(begun);
                     let mut talk = Talk::new(&self, stream);
@@ -243,9 +253,16 @@ impl Connection {
         state.closing && state.line.is_empty()
     }
 
+    async fn reach(&self) -> Result<Stream, Unwelcome> {
+        let mut stream = Stream::connect(&self.endpoint).await?;
+        self.node.dialect.greet(&mut stream).await?;
+        Ok(stream)
+    }
+
     fn connected(&self, begun: Instant) {
         let mut state = self.state.borrow_mut();
         state.phase = Phase::Up;
+        state.denied = None;
         let deadline = begun + self.settings().request_timeout;
         state.line.stamp(|| deadline);
     }
@@ -257,7 +274,18 @@ impl Connection {
         settings.connect_timeout.min(left.unwrap_or(settings.request_timeout))
     }
 
+    /// The node lives, and does not let ketch in: clients hear its words until somebody sets it right.
+    fn denied(&self, line: Bytes) {
+        if self.state.borrow().denied.as_ref() != Some(&line) {
+            let (pool, node) = (&self.node.pool, &self.node.name);
+            tracing::warn!(pool, node, answer = %line.escape_ascii(), "the node does not let ketch in");
+        }
+        self.state.borrow_mut().denied = Some(line);
+        self.refuse(FailureKind::Unreachable);
+    }
+
     fn missed(&self, why: &dyn fmt::Display) {
+        self.state.borrow_mut().denied = None;
         self.node.failed(Reason::Unreachable, why);
         self.refuse(FailureKind::Unreachable);
     }
@@ -265,9 +293,10 @@ impl Connection {
     /// From now on, and for all that waits: there is no connection.
     fn refuse(&self, kind: FailureKind) {
         let waiting = self.state.borrow_mut().reset(Phase::Down);
+        let refusal = self.state.borrow().refusal(kind);
         for pending in waiting {
-            let failure = if pending.again { Reply::maybe_sent } else { Reply::never_sent };
-            self.settle(pending, failure(kind));
+            let reply = if pending.again { Reply::maybe_sent(kind) } else { refusal.clone() };
+            self.settle(pending, reply);
         }
     }
 
@@ -288,7 +317,7 @@ impl Connection {
             let may = !pending.again && (unsent || pending.request.is_idempotent());
             if may && pending.reply_to.is_some() && !matches!(end, End::Suspended) {
                 pending.again = !unsent;
-                self.state.borrow_mut().send(pending);
+                self.state.borrow_mut().send(pending, &self.node.dialect, self.settings().value_size);
                 continue;
             }
             let failure = if unsent && !pending.again { Reply::never_sent } else { Reply::maybe_sent };
@@ -298,12 +327,20 @@ impl Connection {
 }
 
 impl State {
-    fn send(&mut self, mut pending: Pending) {
+    pub(super) fn send(&mut self, mut pending: Pending, dialect: &Dialect, value_size: usize) {
         let before = self.outbox.len();
-        encode_request(&pending.request, &mut self.outbox);
+        dialect.encode(&pending.request, value_size, pending.whole, &mut self.outbox);
         pending.start = self.put;
         self.put += (self.outbox.len() - before) as u64;
         self.line.push(pending);
+    }
+
+    /// What is said to what cannot be sent; while there is no connection, in the words of the node if it has any.
+    fn refusal(&self, kind: FailureKind) -> Reply {
+        match (&self.denied, kind) {
+            (Some(line), FailureKind::Unreachable) => Reply::Refused(line.clone()),
+            _ => Reply::never_sent(kind),
+        }
     }
 
     /// Forgets the connection; gives what it owed.

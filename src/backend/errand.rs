@@ -8,11 +8,13 @@ use memcache_async::ascii::Protocol;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::time::timeout;
 
+use super::dialect::{Decoder, Dialect, Unwelcome, ask_raw};
 use super::health::Reason;
 use super::node::{Node, Place};
 use crate::model::{Reply, Request};
 use crate::net::Stream;
-use crate::wire::{Outbox, ReplyDecoder, encode_request};
+use crate::wire::Outbox;
+use crate::wire::resp::{Element, encode_command};
 
 /// The longest line of statistics, in bytes; a node that says more is not one.
 const LINE: u64 = 4096;
@@ -21,13 +23,14 @@ const LINE: u64 = 4096;
 const BATCH: usize = 512;
 
 /// A connection of its own to a node, with a time limit for each step; closed when dropped.
-pub struct Errand {
+pub struct Errand<'a> {
+    node: &'a Node,
     stream: BufReader<Stream>,
     limit: Duration,
-    decoder: ReplyDecoder,
+    decoder: Decoder,
 }
 
-/// Asks a node for its version, on a connection of its own that is thrown away.
+/// Asks a node for a sign of life, on a connection of its own that is thrown away.
 ///
 /// Cancel safe. A node inside this process is always well.
 ///
@@ -39,9 +42,36 @@ pub async fn probe(node: &Node) -> Result<(), (Reason, io::Error)> {
     let late = |_| (Reason::Timeout, io::ErrorKind::TimedOut.into());
     let asked = async {
         let stream = Stream::connect(endpoint).await.map_err(|error| (Reason::Unreachable, error))?;
-        Protocol::new(stream).version().await.map_err(|error| (reason(&error), error))
+        match &node.dialect {
+            Dialect::Memcached => {
+                Protocol::new(stream).version().await.map_err(|error| (reason(&error), error)).map(|_| ())
+            }
+            dialect => ping(stream, dialect).await,
+        }
     };
-    timeout(limit, asked).await.map_err(late)?.map(|_| ())
+    timeout(limit, asked).await.map_err(late)?
+}
+
+/// A server that does not let ketch in lives: clients are to hear why, not to be sent elsewhere.
+async fn ping(mut stream: Stream, dialect: &Dialect) -> Result<(), (Reason, io::Error)> {
+    match dialect.greet(&mut stream).await {
+        Ok(()) => {}
+        Err(Unwelcome::Denied(_)) => return Ok(()),
+        Err(Unwelcome::Failed(error)) => return Err((reason(&error), error)),
+    }
+    let heard = ask_one(&mut stream, &[b"PING"]).await.map_err(|error| (reason(&error), error))?;
+    match heard {
+        Element::Status(_) => Ok(()),
+        Element::Error(line) if line.starts_with(b"NOAUTH") || line.starts_with(b"NOPERM") => Ok(()),
+        Element::Error(line) => Err((Reason::Refused, io::Error::other(String::from_utf8_lossy(&line).into_owned()))),
+        _ => Err((Reason::Garbage, io::ErrorKind::InvalidData.into())),
+    }
+}
+
+async fn ask_one(stream: &mut Stream, words: &[&[u8]]) -> io::Result<Element> {
+    let mut out = Outbox::new();
+    encode_command(words, &mut out);
+    ask_raw(stream, out, 1).await?.pop().ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
 fn reason(error: &io::Error) -> Reason {
@@ -51,28 +81,43 @@ fn reason(error: &io::Error) -> Reason {
     }
 }
 
-impl Errand {
+impl<'a> Errand<'a> {
     /// Connects, within the node's `connect_timeout`.
     ///
     /// # Errors
     /// When there is no connection in time, or the node is inside this process.
-    pub async fn to(node: &Node) -> io::Result<Self> {
+    pub async fn to(node: &'a Node) -> io::Result<Self> {
         let Place::Remote(endpoint) = &node.place else { return Err(io::ErrorKind::Unsupported.into()) };
-        let stream = within(node.settings().connect_timeout, Stream::connect(endpoint)).await?;
-        let decoder = ReplyDecoder::new(node.settings().value_size);
-        Ok(Self { stream: BufReader::new(stream), limit: node.settings().request_timeout, decoder })
+        let settings = node.settings();
+        let reach = async {
+            let mut stream = Stream::connect(endpoint).await?;
+            node.dialect.greet(&mut stream).await.map_err(|why| match why {
+                Unwelcome::Failed(error) => error,
+                Unwelcome::Denied(line) => io::Error::other(String::from_utf8_lossy(&line).into_owned()),
+            })?;
+            Ok(BufReader::new(stream))
+        };
+        let stream = within(settings.connect_timeout, reach).await?;
+        let decoder = node.dialect.decoder(settings.value_size);
+        Ok(Self { node, stream, limit: settings.request_timeout, decoder })
     }
 
     /// Asks one thing after another, many under way at once; the answers in order.
     ///
     /// # Errors
-    /// When an answer is late, or no answer.
+    /// When an answer is late, or no answer; when the node is never asked such a thing.
     pub async fn ask(&mut self, requests: &[Request]) -> io::Result<Vec<Reply>> {
+        let Node { dialect, pool, .. } = self.node;
+        let value_size = self.node.settings().value_size;
+        if let Some(line) = requests.iter().find_map(|request| dialect.refusal(request, pool)) {
+            return Err(io::Error::other(String::from_utf8_lossy(&line).into_owned()));
+        }
         let mut replies = Vec::with_capacity(requests.len());
         let mut buffer = BytesMut::new();
         for batch in requests.chunks(BATCH) {
             let mut out = Outbox::new();
-            batch.iter().for_each(|request| encode_request(request, &mut out));
+            let encode = |request| dialect.encode(request, value_size, false, &mut out);
+            batch.iter().for_each(encode);
             let bytes = out.copy_to_bytes(out.remaining());
             within(self.limit, self.stream.write_all(&bytes)).await?;
             for request in batch {
@@ -94,11 +139,26 @@ impl Errand {
         }
     }
 
-    /// For how long the node's process has run, by its `stats`.
+    /// Whether the node, which is out for so long, has nothing from before.
+    ///
+    /// A memcached that was started since has not. A Redis may have read what it had from its disk: it has nothing
+    /// only if its database is empty.
     ///
     /// # Errors
     /// When it does not say so in time.
-    pub async fn uptime(&mut self) -> io::Result<Duration> {
+    pub async fn is_empty(&mut self, out: Duration) -> io::Result<bool> {
+        match self.node.dialect {
+            // memcached counts whole seconds; one more is for the rounding.
+            Dialect::Memcached => Ok(self.uptime().await?.as_secs() + 1 < out.as_secs()),
+            Dialect::Redis(_) => {
+                let size = within(self.limit, ask_one(self.stream.get_mut(), &[b"DBSIZE"])).await?;
+                Ok(size == Element::Integer(0))
+            }
+        }
+    }
+
+    /// For how long the node's process has run, by its `stats`.
+    async fn uptime(&mut self) -> io::Result<Duration> {
         within(self.limit, self.stream.write_all(b"stats\r\n")).await?;
         let mut uptime = None;
         loop {

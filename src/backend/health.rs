@@ -82,6 +82,8 @@ pub enum Reason {
     Timeout,
     /// What it said is not the protocol.
     Garbage,
+    /// It answered that it cannot serve now.
+    Refused,
     /// It answered again.
     Answered,
     /// Enough probes in a row were good.
@@ -353,6 +355,7 @@ impl Reason {
             Self::Closed => "closed",
             Self::Timeout => "timeout",
             Self::Garbage => "garbage",
+            Self::Refused => "refused",
             Self::Answered => "answered",
             Self::Probes => "probes",
         }

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
+use super::cluster::Cluster;
 use super::connection::Connection;
 use super::embedded::{Now, Store};
 use super::health::Service;
@@ -32,6 +33,7 @@ struct Form {
 enum Way {
     Store(Arc<Store>),
     Wire(Rc<[Rc<Connection>]>, AbortHandle),
+    Cluster(Rc<Cluster>),
 }
 
 impl Link {
@@ -44,6 +46,7 @@ impl Link {
         let form = Form::of(&node.settings());
         let way = match &node.place {
             Place::Embedded(store) => Way::Store(store.clone()),
+            Place::Cluster(seeds) => Way::Cluster(Cluster::open(node.clone(), seeds.clone(), Charge::new(memory))),
             Place::Remote(endpoint) => {
                 let open = || Connection::open(node.clone(), endpoint.clone(), Charge::new(memory));
                 let connections: Rc<[_]> = (0..form.connections).map(|_| open()).collect();
@@ -59,7 +62,7 @@ impl Link {
     pub fn adopt(&self) -> bool {
         let settings = self.node.settings();
         match &self.way {
-            Way::Store(_) => true,
+            Way::Store(_) | Way::Cluster(_) => true,
             Way::Wire(..) if self.form != Form::of(&settings) => false,
             Way::Wire(connections, _) => {
                 connections.iter().for_each(|connection| connection.adopt(&settings));
@@ -83,6 +86,7 @@ impl Link {
         match &self.way {
             Way::Store(store) => reply_to.answer(store.carry_out(&request, now())),
             Way::Wire(connections, _) => connections[place(hash, connections.len())].ask(request, reply_to, since),
+            Way::Cluster(cluster) => cluster.ask(request, reply_to, since),
         }
     }
 
@@ -93,6 +97,7 @@ impl Link {
         match &self.way {
             Way::Store(_) => 0,
             Way::Wire(connections, _) => connections[place(hash, connections.len())].departures(),
+            Way::Cluster(cluster) => cluster.departures(),
         }
     }
 }

@@ -5,7 +5,9 @@
 //! which keys a node owns, nor who asks.
 
 mod backoff;
+mod cluster;
 mod connection;
+mod dialect;
 mod errand;
 mod health;
 mod journal;
@@ -16,8 +18,9 @@ mod talk;
 
 pub mod embedded;
 
+pub use dialect::{Dialect, Login};
 pub use errand::{Errand, probe};
 pub use health::{Change, Health, Quota, Reason, Service, State, Tolerance};
 pub use journal::Amends;
 pub use link::{Link, now};
-pub use node::{Node, Place, Readmission, Settings};
+pub use node::{Node, Place, Readmission, Seeds, Settings};

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
 
+use super::dialect::Dialect;
 use super::embedded::Store;
 use super::health::{Change, Health, Quota, Reason, Service, State, Tolerance};
 use super::journal::{Amends, Journal};
@@ -20,6 +21,8 @@ pub struct Node {
     pub name: String,
     /// Where it is.
     pub place: Place,
+    /// What is spoken with it.
+    pub dialect: Dialect,
     /// How long to wait for it and how much to ask of it at once; see [`Node::settings`].
     settings: ArcSwap<Settings>,
     /// Whether it is to be asked.
@@ -34,6 +37,17 @@ pub enum Place {
     Embedded(Arc<Store>),
     /// Behind a socket.
     Remote(Endpoint),
+    /// A whole Redis Cluster, which places the keys itself.
+    Cluster(Seeds),
+}
+
+/// How a cluster is found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seeds {
+    /// Any of its servers, asked in turn for the others.
+    pub endpoints: Vec<Endpoint>,
+    /// Whether reads go to replicas, which may be behind.
+    pub replicas: bool,
 }
 
 /// What a pool says about its nodes.
@@ -73,10 +87,16 @@ pub enum Readmission {
 impl Node {
     /// A node nobody has talked to yet.
     #[must_use]
-    pub fn new(pool: &str, name: String, place: Place, settings: Settings, quota: Arc<Quota>) -> Self {
+    pub fn new(
+        pool: &str,
+        name: String,
+        (place, dialect): (Place, Dialect),
+        settings: Settings,
+        quota: Arc<Quota>,
+    ) -> Self {
         let health = Health::new(settings.tolerance, quota);
         let settings = ArcSwap::from_pointee(settings);
-        Self { pool: pool.to_owned(), name, place, settings, health, journal: Mutex::default() }
+        Self { pool: pool.to_owned(), name, place, dialect, settings, health, journal: Mutex::default() }
     }
 
     /// How long to wait for it and how much to ask of it at once. A connection takes its copy when a worker opens a
@@ -178,6 +198,7 @@ impl fmt::Debug for Place {
         match self {
             Self::Embedded(_) => f.write_str("embedded"),
             Self::Remote(endpoint) => endpoint.fmt(f),
+            Self::Cluster(seeds) => seeds.endpoints.fmt(f),
         }
     }
 }

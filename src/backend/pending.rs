@@ -32,6 +32,8 @@ pub(super) struct Pending {
     pub(super) start: u64,
     /// Whether it was sent on an earlier connection already.
     pub(super) again: bool,
+    /// Whether its script is sent whole: the node has forgotten it.
+    pub(super) whole: bool,
     deadline: Option<Instant>,
     early: bool,
 }
@@ -39,7 +41,13 @@ pub(super) struct Pending {
 impl Pending {
     /// A request that has until `deadline` if it has waited elsewhere already, else from when it is written.
     pub(super) fn new(request: Request, reply_to: ReplyTo, deadline: Option<Instant>) -> Self {
-        Self { request, reply_to: Some(reply_to), start: 0, again: false, deadline, early: deadline.is_some() }
+        let early = deadline.is_some();
+        Self { request, reply_to: Some(reply_to), start: 0, again: false, whole: false, deadline, early }
+    }
+
+    /// To be sent anew behind younger requests, with its script whole.
+    pub(super) fn in_full(self) -> Self {
+        Self { whole: true, early: true, ..self }
     }
 
     fn is_late(&self, now: Instant) -> bool {

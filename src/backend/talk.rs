@@ -9,11 +9,11 @@ use tokio::io::AsyncReadExt;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::connection::{Connection, End, SHARE};
+use super::dialect::Decoder;
 use super::health::Reason;
 use crate::memory::make_room;
 use crate::model::{FailureKind, Reply};
 use crate::net::Stream;
-use crate::wire::ReplyDecoder;
 
 /// Room for a read of many small replies.
 const CHUNK: usize = 32 * 1024;
@@ -29,7 +29,7 @@ pub(super) struct Talk<'a> {
     connection: &'a Connection,
     stream: Stream,
     buffer: BytesMut,
-    decoder: ReplyDecoder,
+    decoder: Decoder,
     /// How much of the connection's charge is for what the decoder holds.
     held: usize,
     /// Goes off at or before the next deadline; moved only when it does.
@@ -46,7 +46,7 @@ impl<'a> Talk<'a> {
             connection,
             stream,
             buffer: BytesMut::new(),
-            decoder: ReplyDecoder::new(connection.settings().value_size),
+            decoder: connection.node.dialect.decoder(connection.settings().value_size),
             held: 0,
             alarm: Box::pin(sleep_until(Instant::now())),
             armed: false,
@@ -121,8 +121,16 @@ impl<'a> Talk<'a> {
             }
             let Some(reply) = reply else { return Ok(()) };
             let pending = state.line.pop();
-            drop(state); // whoever hears the answer may ask again
             self.heard = true;
+            if self.decoder.lacks_script()
+                && let Some(pending) = pending
+            {
+                // It was not carried out; what was asked behind it is carried out before it.
+                let value_size = self.connection.settings().value_size;
+                state.send(pending.in_full(), &self.connection.node.dialect, value_size);
+                continue;
+            }
+            drop(state); // whoever hears the answer may ask again
             if let Some(pending) = pending {
                 if pending.reply_to.is_some() {
                     self.connection.node.answered();

@@ -7,17 +7,8 @@ use super::problem::Field;
 use super::tree::Tree;
 
 /// The field (`*` is any name), the one value that is meant (any, when there is none), and what is to come.
-const NOT_YET: &[(&str, Option<&str>, &str)] = &[
-    ("admin", None, "the admin server"),
-    ("pools.*.handover", None, "asking the old owner after a change"),
-    ("pools.*.protocol", Some("redis"), "Redis pools"),
-    ("pools.*.protocol", Some("redis-cluster"), "Redis pools"),
-    ("pools.*.user", None, "Redis pools"),
-    ("pools.*.password", None, "Redis pools"),
-    ("pools.*.database", None, "Redis pools"),
-    ("pools.*.flush", None, "Redis pools"),
-    ("pools.*.reads", None, "Redis pools"),
-];
+const NOT_YET: &[(&str, Option<&str>, &str)] =
+    &[("admin", None, "the admin server"), ("pools.*.handover", None, "asking the old owner after a change")];
 
 /// Whether this version does something with a field, named as in the table.
 pub(super) fn is_supported(field: &str) -> bool {

@@ -4,7 +4,7 @@ use super::node;
 use super::problem::Field;
 use super::setting::{Text, Typed, size};
 use super::typed::{HealthText, PasswordText, PoolText};
-use super::valid::{Health, Limits, Password, PoolConfig, Protocol, Redis};
+use super::valid::{Health, Limits, Password, PoolConfig, Protocol, Readmit, Redis};
 use super::words::Word;
 use crate::model::{Compatibility, Distribution, HashKind, Placement};
 
@@ -34,10 +34,17 @@ pub(super) fn convert(at: &Field<'_>, name: &str, typed: &PoolText, limits: &Lim
         redis: redis(at, typed),
         ..default
     };
+    if pool.readmit == Readmit::Flush && is_redis(protocol) && !pool.redis.flush {
+        at.key("readmit").refuse("flushes, which this pool forbids; write flush: true beside it, or replay or keep");
+    }
     if protocol == Protocol::Embedded && at.is_clean() {
         room_for_a_value(at, pool.memory, limits.value_size);
     }
     pool
+}
+
+fn is_redis(protocol: Protocol) -> bool {
+    matches!(protocol, Protocol::Redis | Protocol::RedisCluster)
 }
 
 /// An embedded store keeps no item of more than half its memory.

@@ -27,7 +27,7 @@ pub async fn readmit(pool: &Pool, index: usize) -> io::Result<()> {
     while let Err(amends) = node.readmit() {
         let mut errand = Errand::to(node).await.inspect_err(|_| restore(node, &amends))?;
         let made = match &amends {
-            Amends::Flush => flush(&mut errand).await,
+            Amends::Flush => flush(&mut errand).await.inspect_err(|error| stays_out(node, error)),
             Amends::Delete(keys) => delete(&mut errand, keys).await,
         };
         made.inspect_err(|_| restore(node, &amends))?;
@@ -43,20 +43,23 @@ pub async fn readmit(pool: &Pool, index: usize) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether the node was started after it was put out, and so has nothing from before.
+/// Whether the node has nothing from before it was put out.
 async fn is_empty(node: &Node) -> bool {
     let Some(since) = node.health.out_since() else { return false };
-    let uptime = async { Errand::to(node).await?.uptime().await };
-    let Ok(uptime) = uptime.await else { return false };
-    // memcached counts whole seconds; one more is for the rounding.
-    uptime.as_secs() + 1 < since.elapsed().as_secs()
+    let empty = async { Errand::to(node).await?.is_empty(since.elapsed()).await };
+    empty.await.unwrap_or(false)
 }
 
-async fn flush(errand: &mut Errand) -> io::Result<()> {
+/// Tells whoever looks after a node that may not be flushed what it waits for.
+fn stays_out(node: &Node, error: &io::Error) {
+    tracing::warn!(pool = node.pool, node = node.name, %error, "node stays out until it is flushed");
+}
+
+async fn flush(errand: &mut Errand<'_>) -> io::Result<()> {
     expect(&errand.ask(&[Request::FlushAll { delay: None }]).await?, |reply| *reply == Reply::Ok)
 }
 
-async fn delete(errand: &mut Errand, keys: &[Key]) -> io::Result<()> {
+async fn delete(errand: &mut Errand<'_>, keys: &[Key]) -> io::Result<()> {
     let requests: Vec<_> = keys.iter().map(Request::forget).collect();
     let is_gone = |reply: &Reply| match reply {
         Reply::Meta(meta) => matches!(meta.status, MetaStatus::Done | MetaStatus::NotFound),

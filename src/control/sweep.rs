@@ -29,6 +29,6 @@ pub async fn sweep(current: Current) {
 fn store(node: &Node) -> Option<Arc<Store>> {
     match &node.place {
         Place::Embedded(store) => Some(store.clone()),
-        Place::Remote(_) => None,
+        Place::Remote(_) | Place::Cluster(_) => None,
     }
 }

@@ -4,7 +4,7 @@ use std::fmt::{Display, Write};
 use std::time::SystemTime;
 
 use super::worker::Station;
-use crate::metrics::{Command, Outcome};
+use crate::metrics::{Command, Outcome, Refusal};
 
 use Command::{Add, Append, Cas, Decr, Delete, FlushAll, Gat, Get, Incr, Ma, Md, Mg, Ms, Prepend, Replace, Set, Touch};
 use Outcome::{Done, Exists, Failed, Hit, Miss, NotFound, NotStored, Refused, Stored};
@@ -99,6 +99,9 @@ fn ketch(lines: &mut Lines, station: &Station) {
             lines.put(format_args!("{name}:coalesced"), totals.coalesced());
             for kind in crate::model::FailureKind::ALL {
                 lines.put(format_args!("{name}:failed_{}", kind.label()), totals.failed(kind));
+            }
+            for reason in Refusal::ALL {
+                lines.put(format_args!("{name}:refused_{}", reason.label()), totals.refused(*reason));
             }
         }
         for (node, share) in pool.nodes().iter().zip(pool.ring().shares()) {

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use super::{Command, Outcome};
+use super::{Command, Outcome, Refusal};
 use crate::model::FailureKind;
 
 /// A count that only one thread raises: a load and a store, no locked instruction.
@@ -58,6 +58,8 @@ pub struct PoolCells {
     results: [[Counter; Outcome::COUNT]; Command::COUNT],
     /// Failures by [`FailureKind::index`], told to the client or turned into a miss.
     failures: [Counter; FailureKind::ALL.len()],
+    /// Refusals by reason.
+    refusals: [Counter; Refusal::COUNT],
     /// Reads that were answered by another client's identical read.
     pub coalesced: Counter,
 }
@@ -72,6 +74,17 @@ impl PoolCells {
     /// Counts a failed request.
     pub fn fail(&self, kind: FailureKind) {
         self.failures[kind.index()].add(1);
+    }
+
+    /// Counts what a node refused with this line.
+    pub fn refuse(&self, line: &[u8]) {
+        self.refusals[Refusal::of(line) as usize].add(1);
+    }
+
+    /// How often nodes refused for this reason.
+    #[must_use]
+    pub fn refused(&self, reason: Refusal) -> u64 {
+        self.refusals[reason as usize].value()
     }
 
     /// How often `command` had this outcome.

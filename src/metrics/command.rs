@@ -42,6 +42,32 @@ labels! {
     }
 }
 
+labels! {
+    /// Why a node refused a request: the value of the label `reason` of refusals. Redis's words, for the most part.
+    Refusal {
+        WrongType = "wrongtype", OutOfMemory = "oom", Loading = "loading", ReadOnly = "readonly", NoAuth = "noauth",
+        NoPermission = "noperm", NoScript = "noscript", Client = "client", Other = "other",
+    }
+}
+
+impl Refusal {
+    /// Why a node refused with this line. A login that failed counts as one that was not tried.
+    #[must_use]
+    pub fn of(line: &[u8]) -> Self {
+        let Some(words) = line.strip_prefix(b"SERVER_ERROR ") else { return Self::Client };
+        match words.split(|byte| *byte == b' ').next().unwrap_or_default() {
+            b"WRONGTYPE" => Self::WrongType,
+            b"OOM" => Self::OutOfMemory,
+            b"LOADING" => Self::Loading,
+            b"READONLY" => Self::ReadOnly,
+            b"NOAUTH" | b"WRONGPASS" | b"no" => Self::NoAuth,
+            b"NOPERM" => Self::NoPermission,
+            b"NOSCRIPT" => Self::NoScript,
+            _ => Self::Other,
+        }
+    }
+}
+
 impl Command {
     /// Which command a request is.
     #[inline]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use super::{Command, Counter, Gauge, Outcome, PoolCells, WorkerCells};
+use super::{Command, Counter, Gauge, Outcome, PoolCells, Refusal, WorkerCells};
 use crate::model::FailureKind;
 
 /// Every cell of the process. Cheap to clone; asked rarely, never by a worker's hot path.
@@ -140,6 +140,12 @@ impl PoolTotals {
     pub fn sum(&self, commands: &[Command], outcomes: &[Outcome]) -> u64 {
         let outcomes = |command| outcomes.iter().map(move |outcome| self.counted(command, *outcome)).sum::<u64>();
         commands.iter().map(|command| outcomes(*command)).sum()
+    }
+
+    /// How often nodes refused for this reason.
+    #[must_use]
+    pub fn refused(&self, reason: Refusal) -> u64 {
+        self.0.iter().map(|cells| cells.refused(reason)).sum()
     }
 
     /// How often requests failed this way.

@@ -8,5 +8,5 @@ mod command;
 mod hub;
 
 pub use cells::{Counter, Gauge, PoolCells, WorkerCells};
-pub use command::{Command, Outcome};
+pub use command::{Command, Outcome, Refusal};
 pub use hub::{Hub, PoolTotals, Totals};

@@ -14,8 +14,10 @@ pub struct Broadcast {
 struct State {
     missing: usize,
     failed: usize,
-    /// What the only node said, where there is only one: a single memcached is passed through faithfully.
+    /// What the first node said that failed.
     refusal: Option<Reply>,
+    /// Whether all that failed said the same.
+    agreed: bool,
     reply_to: Option<ReplyTo>,
 }
 
@@ -23,7 +25,7 @@ impl Broadcast {
     /// Waits for `total` nodes; answers at once where there are none.
     #[must_use]
     pub fn new(total: usize, reply_to: ReplyTo) -> Rc<Self> {
-        let mut state = State { missing: total, failed: 0, refusal: None, reply_to: Some(reply_to) };
+        let mut state = State { missing: total, failed: 0, refusal: None, agreed: true, reply_to: Some(reply_to) };
         if let (0, Some(reply_to)) = (total, state.reply_to.take_if(|_| total == 0)) {
             reply_to.answer(Reply::Ok);
         }
@@ -42,16 +44,20 @@ impl Receive for Broadcast {
         let mut state = self.state.borrow_mut();
         if reply != Reply::Ok {
             state.failed += 1;
-            state.refusal = Some(reply);
+            state.agreed &= state.refusal.as_ref().is_none_or(|refusal| *refusal == reply);
+            state.refusal.get_or_insert(reply);
         }
         state.missing -= 1;
         if state.missing > 0 {
             return;
         }
         let failed = state.failed;
+        let agreed = state.agreed && failed == self.total;
         let answer = match (state.refusal.take(), self.total) {
             (None, _) => Reply::Ok,
+            // A single memcached is passed through faithfully, and so is what a whole pool says as one.
             (Some(refusal), 1) => refusal,
+            (Some(refusal @ Reply::Refused(_)), _) if agreed => refusal,
             (Some(_), total) => {
                 Reply::Refused(format!("SERVER_ERROR flush_all failed on {failed} of {total} nodes").into())
             }

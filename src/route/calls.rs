@@ -190,6 +190,9 @@ impl Calls {
             }
             reply => self.cells.count(call.command, Outcome::of(call.command, reply), call.keys()),
         }
+        if let Reply::Refused(line) = reply {
+            self.cells.refuse(line);
+        }
     }
 
     /// What the client hears when no node answered.

@@ -80,6 +80,12 @@ impl Lane {
     /// Sends a `flush_all` to every node; `broadcast` hears each of them.
     pub fn flush(&self, delay: Option<Expiry>, broadcast: &Rc<Broadcast>) {
         for owner in 0..self.links.len() {
+            if !self.pool.nodes()[owner].dialect.may_flush() {
+                // It refuses, and forgets nothing either when it comes back.
+                let seat = Seat { hash: 0, owner, node: Ok(owner) };
+                self.send(seat, Request::FlushAll { delay }, broadcast.part());
+                continue;
+            }
             // A node that is out is flushed before it is let in again; that it was not now is told all the same.
             let _ = self.pool.nodes()[owner].note_write(None);
             let seat = Seat { hash: 0, owner, node: Ok(owner) };
@@ -119,9 +125,10 @@ impl Lane {
     /// The keys by owner, each owner's in the client's order.
     fn split(&self, keys: &[Key]) -> SmallVec<[Part; 8]> {
         let mut parts = SmallVec::<[Part; 8]>::new();
+        let apart = self.pool.is_cluster();
         for (position, key) in (0..).zip(keys) {
             let seat = self.pool.seat(key);
-            let part = match parts.iter_mut().find(|part| part.seat.node == seat.node) {
+            let part = match parts.iter_mut().find(|part| !apart && part.seat.node == seat.node) {
                 Some(part) => part,
                 None => {
                     parts.push(Part { seat, keys: Vec::new(), positions: Vec::new() });

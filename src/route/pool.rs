@@ -55,7 +55,7 @@ impl Pool {
     pub fn new(name: String, ring: Ring, nodes: Vec<Arc<Node>>, policy: Policy) -> Self {
         debug_assert_eq!(ring.len(), nodes.len());
         // There is nothing to save where the answer comes at once.
-        let remote = nodes.iter().any(|node| matches!(node.place, Place::Remote(_)));
+        let remote = nodes.iter().any(|node| !matches!(node.place, Place::Embedded(_)));
         Self { name, ring, nodes, policy: Policy { coalesce: policy.coalesce && remote, ..policy } }
     }
 
@@ -75,6 +75,12 @@ impl Pool {
     #[must_use]
     pub fn nodes(&self) -> &[Arc<Node>] {
         &self.nodes
+    }
+
+    /// Whether its nodes place the keys further: a get of several keys then goes out as so many.
+    #[must_use]
+    pub fn is_cluster(&self) -> bool {
+        self.nodes.iter().any(|node| matches!(node.place, Place::Cluster(_)))
     }
 
     /// What it does beyond finding the owner.

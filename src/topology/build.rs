@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{Topology, ring_of};
+use super::{Topology, members, ring_of};
 use crate::backend::embedded::{Options, Store};
-use crate::backend::{self, Node, Quota, Readmission, Settings, Tolerance};
-use crate::config::{Config, NodeConfig, OnEjected, PoolConfig, Protocol, Readmit, ReadsOnError};
+use crate::backend::{self, Dialect, Login, Node, Quota, Readmission, Seeds, Settings, Tolerance};
+use crate::config::{Config, NodeConfig, OnEjected, PoolConfig, Protocol, Readmit, ReadsFrom, ReadsOnError, Redis};
 use crate::route::{Ejected, Policy, Pool};
 
 /// A topology that is ready and not in force: dropping it changes nothing.
@@ -66,7 +66,7 @@ impl Draft {
             }
             None => Quota::new(pool.nodes.len(), pool.health.max_ejected),
         };
-        let nodes = pool.nodes.iter().map(|node| {
+        let nodes = members(pool).iter().map(|node| {
             let settings = settings(config, pool);
             match before.as_ref().and_then(|before| before.same(pool, node)) {
                 Some(same) => {
@@ -99,6 +99,9 @@ impl<'a> Before<'a> {
         let has_room = self.pool.memory == pool.memory && self.value_size.0 == self.value_size.1;
         if self.pool.protocol != pool.protocol || self.pool.redis != pool.redis || is_embedded && !has_room {
             return None;
+        }
+        if pool.protocol == Protocol::RedisCluster && self.pool.nodes != pool.nodes {
+            return None; // other seeds, perhaps another cluster
         }
         let is_same = |before: &NodeConfig| before.endpoint == node.endpoint && before.name == node.name;
         let at = self.pool.nodes.iter().position(is_same)?;
@@ -140,12 +143,26 @@ fn settings(config: &Config, pool: &PoolConfig) -> Settings {
 fn new_node(config: &Config, pool: &PoolConfig, node: &NodeConfig, settings: Settings, quota: Arc<Quota>) -> Node {
     let value_size = config.limits.value_size;
     let place = match (&node.endpoint, pool.protocol) {
-        (Some(endpoint), Protocol::Memcached) => backend::Place::Remote(endpoint.clone()),
+        (Some(_), Protocol::RedisCluster) => backend::Place::Cluster(Seeds {
+            endpoints: pool.nodes.iter().filter_map(|seed| seed.endpoint.clone()).collect(),
+            replicas: pool.redis.reads == ReadsFrom::Replica,
+        }),
+        (Some(endpoint), Protocol::Memcached | Protocol::Redis) => backend::Place::Remote(endpoint.clone()),
         _ => backend::Place::Embedded(Arc::new(Store::new(Options { memory: pool.memory, value_size }))),
     };
     let address = node.endpoint.as_ref().map(ToString::to_string);
     let name = node.name.clone().or(address).unwrap_or_default();
-    Node::new(&pool.name, name, place, settings, quota)
+    Node::new(&pool.name, name, (place, dialect(pool)), settings, quota)
+}
+
+fn dialect(pool: &PoolConfig) -> Dialect {
+    match pool.protocol {
+        Protocol::Embedded | Protocol::Memcached => Dialect::Memcached,
+        Protocol::Redis | Protocol::RedisCluster => {
+            let Redis { user, password, database, flush, .. } = pool.redis.clone();
+            Dialect::Redis(Arc::new(Login { user, password, database, flush }))
+        }
+    }
 }
 
 #[cfg(test)]

@@ -27,6 +27,7 @@ mod node;
 mod number;
 mod outbox;
 mod reply;
+pub mod resp;
 mod word;
 
 pub use command::{Closing, Command, Spelling};

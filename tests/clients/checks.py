@@ -8,6 +8,7 @@ and against ketch:
 Each script flushes the cache it is pointed at.
 """
 
+import os
 import sys
 import time
 import traceback
@@ -68,12 +69,17 @@ def address():
 def main():
     """Runs what was marked, in order, and exits with 1 if any of it failed."""
     failed = 0
-    for function in _checks:
+    # What the server behind ketch does not have, by the names of the checks that ask for it.
+    without = os.environ.get("KETCH_CHECKS_WITHOUT", "").split()
+    checks = [function for function in _checks if function.__name__ not in without]
+    for name in without:
+        print(f"left out {name}" if name in [function.__name__ for function in _checks] else f"no check is called {name}")
+    for function in checks:
         try:
             function()
         except Exception:
             failed += 1
             print(f"FAILED {function.__name__}")
             traceback.print_exc(file=sys.stdout)
-    print(f"{len(_checks) - failed} passed, {failed} failed")
+    print(f"{len(checks) - failed} passed, {failed} failed")
     sys.exit(1 if failed else 0)

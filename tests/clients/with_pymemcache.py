@@ -223,11 +223,16 @@ def a_pool_of_connections():
 
 
 @check
-def flush_all_now_and_later():
+def flush_all_now():
     values = {f"f:{n}": b"x" for n in range(50)}
     client.set_many(values)
     assert client.flush_all() is True
     assert client.get_many(list(values)) == {}
+
+
+@check
+def flush_all_later():
+    values = {f"f:{n}": b"x" for n in range(50)}
     client.set_many(values)
     assert client.get_many(list(values)) == values
     assert client.flush_all(delay=2) is True

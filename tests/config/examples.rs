@@ -44,12 +44,22 @@ fn the_annotated_file_is_the_built_in_configuration() {
 
 #[test]
 fn the_annotated_pool_has_the_defaults() {
-    let text = uncommented(|line| !line.contains("# not yet"));
+    let text = uncommented(|line| !["# not yet", "# redis", "# redis-cluster"].iter().any(|mark| line.ends_with(mark)));
     let config = Config::parse(&text, "ketch.yaml").unwrap_or_else(|error| panic!("{error}\n{text}"));
     let nodes = "[10.0.0.1:11211, {address: '10.0.0.2:11211', weight: 2, name: cache-b}]";
     let bare = Config::parse(&format!("pools: {{main: {{nodes: {nodes}}}}}"), "bare").unwrap();
     assert_eq!(config.pools[1], bare.pools[0]);
     assert_eq!(config.routes.len(), 2);
+}
+
+#[test]
+fn the_annotated_keys_of_redis_have_the_defaults() {
+    let text = uncommented(|line| !["# not yet", "# redis-cluster"].iter().any(|mark| line.ends_with(mark)))
+        .replace("memcached\n    # \"host", "redis\n    # \"host");
+    let config = Config::parse(&text, "ketch.yaml").unwrap_or_else(|error| panic!("{error}\n{text}"));
+    let nodes = "[10.0.0.1:11211, {address: '10.0.0.2:11211', weight: 2, name: cache-b}]";
+    let bare = Config::parse(&format!("pools: {{main: {{protocol: redis, nodes: {nodes}}}}}"), "bare").unwrap();
+    assert_eq!(config.pools[1], bare.pools[0]);
 }
 
 #[test]

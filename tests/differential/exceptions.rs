@@ -9,6 +9,8 @@ pub enum Subject {
     Memcached,
     /// ketch over one embedded store.
     Embedded,
+    /// ketch over one Redis server, with the cases of [`super::redis`].
+    Redis,
 }
 
 /// What may differ, where, and why. [`read`] finds them in an answer, [`same`] compares them.
@@ -29,6 +31,10 @@ enum Part {
     Version,
     /// `cls=` and `size=` of `me`: an embedded store has no slab classes and no item headers. Embedded only.
     Layout(Vec<u8>),
+    /// The length of a value: where memcached pads a number with blanks, Redis has none. Redis only.
+    Size(u64),
+    /// A value. The same. Redis only.
+    Value(Vec<u8>),
 }
 
 /// How many seconds two clocks that tick once a second may seem apart.
@@ -64,6 +70,9 @@ pub fn difference(real: &Transcript, other: &Transcript, subject: Subject) -> Op
             return Some(format!("burst {number}: {who} goes on with {extra}"));
         }
     }
+    if subject == Subject::Redis {
+        return None; // a token is a hash: it has no order
+    }
     let (ranks_real, ranks_other) = (ranks(&cas_real), ranks(&cas_other));
     (ranks_real != ranks_other).then(|| format!("order of the cas tokens: {cas_real:?} and {cas_other:?}"))
 }
@@ -79,8 +88,21 @@ fn same(real: &Part, other: &Part, subject: Subject) -> bool {
         (Part::Cas(_), Part::Cas(_)) => true,
         (Part::Seconds(real), Part::Seconds(other)) => real.abs_diff(*other) <= TICKS as u64,
         (Part::Layout(_), Part::Layout(_)) if subject == Subject::Embedded => true,
+        (Part::Size(real), Part::Size(other)) if subject == Subject::Redis => real >= other,
+        (Part::Value(real), Part::Value(other)) if subject == Subject::Redis => {
+            real == other || is_padded(real) && unpadded(real) == unpadded(other)
+        }
         _ => real == other,
     }
+}
+
+/// Whether a value, with its line end, is a number with blanks behind it.
+fn is_padded(value: &[u8]) -> bool {
+    value.first().is_some_and(u8::is_ascii_digit) && value.ends_with(b" \r\n")
+}
+
+fn unpadded(value: &[u8]) -> &[u8] {
+    value.trim_ascii_end()
 }
 
 fn ranks(tokens: &[u64]) -> Vec<usize> {
@@ -100,7 +122,7 @@ fn read(answer: &[u8]) -> Vec<Part> {
         rest = behind;
         if let Some(length) = read_line(line, &mut parts) {
             let (value, behind) = rest.split_at((length as usize).saturating_add(2).min(rest.len()));
-            parts.push(Part::Exact(value.to_vec()));
+            parts.push(Part::Value(value.to_vec()));
             rest = behind;
         }
     }
@@ -116,12 +138,18 @@ fn read_line(line: &[u8], parts: &mut Vec<Part>) -> Option<u64> {
         b"STAT" => {}
         b"VERSION" => parts.push(Part::Version),
         b"VALUE" => {
-            parts.extend(words.iter().take(4).map(|word| exact(word)));
+            parts.extend(
+                words.iter().take(4).enumerate().map(|(at, word)| if at < 3 { exact(word) } else { size(word) }),
+            );
             parts.extend(words.iter().skip(4).map(|word| number(word).map_or_else(|| exact(word), Part::Cas)));
             return words.get(3).and_then(|word| number(word));
         }
         b"VA" => {
-            parts.extend(words.iter().enumerate().map(|(at, word)| if at < 2 { exact(word) } else { flag(word) }));
+            parts.extend(words.iter().enumerate().map(|(at, word)| match at {
+                0 => exact(word),
+                1 => size(word),
+                _ => flag(word),
+            }));
             return words.get(1).and_then(|word| number(word));
         }
         b"HD" | b"EN" | b"NF" | b"NS" | b"EX" => parts.extend(words.iter().map(|word| flag(word))),
@@ -135,6 +163,7 @@ fn read_line(line: &[u8], parts: &mut Vec<Part>) -> Option<u64> {
 fn flag(word: &[u8]) -> Part {
     match (word.first(), word.get(1..).and_then(number)) {
         (Some(b'c'), Some(token)) => Part::Cas(token),
+        (Some(b's'), Some(length)) => Part::Size(length),
         (Some(b't'), Some(seconds)) if seconds > 1 << 31 => Part::WrappedSeconds,
         (Some(b't' | b'l'), Some(seconds)) => Part::Seconds(seconds as i64),
         _ => exact(word),
@@ -158,6 +187,10 @@ fn exact(word: &[u8]) -> Part {
     Part::Exact(word.to_vec())
 }
 
+fn size(word: &[u8]) -> Part {
+    number(word).map_or_else(|| exact(word), Part::Size)
+}
+
 /// A whole decimal number, with or without the line end behind it.
 fn number(word: &[u8]) -> Option<u64> {
     let word = word.strip_suffix(b"\r\n").unwrap_or(word);
@@ -167,7 +200,7 @@ fn number(word: &[u8]) -> Option<u64> {
 
 fn shown(part: &Part) -> String {
     match part {
-        Part::Exact(bytes) | Part::Layout(bytes) => format!("\"{}\"", bytes.escape_ascii()),
+        Part::Exact(bytes) | Part::Layout(bytes) | Part::Value(bytes) => format!("\"{}\"", bytes.escape_ascii()),
         other => format!("{other:?}"),
     }
 }

@@ -9,6 +9,7 @@ use super::case::{Case, Cuts, Ending, Word, prefix};
 use super::cases::Named;
 use super::drive::{End, Transcript, drive};
 use super::exceptions::{Subject, difference};
+use super::redis;
 use super::shrink::shrink;
 use super::{generate, malform};
 
@@ -77,6 +78,7 @@ pub fn run(plan: Plan, shared: Pair, alone: Pair) -> Outcome {
                     }
                     let pair = if alone_here { alone } else { shared };
                     let case = generate::case(plan.seed, number, alone_here);
+                    let case = if pair.subject == Subject::Redis { redis::comparable(case) } else { case };
                     let finding = examine(pair, &case);
                     let mut outcome = outcome.lock().unwrap_or_else(PoisonError::into_inner);
                     match finding {

@@ -4,8 +4,10 @@
 
 #![allow(dead_code, reason = "each test uses the part that it needs")]
 
+pub mod cluster;
 pub mod fake;
 pub mod load;
+pub mod redis;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};

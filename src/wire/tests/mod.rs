@@ -5,6 +5,7 @@ mod arbitrary;
 mod node;
 mod refused;
 mod replies;
+mod resp;
 mod splits;
 
 use bytes::{Buf, BytesMut};
