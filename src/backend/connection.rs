@@ -21,6 +21,7 @@ use super::node::{Node, Settings};
 use super::pending::{Line, Pending};
 use super::talk::Talk;
 use crate::memory::Charge;
+use crate::metrics::LinkCells;
 use crate::model::{Endpoint, FailureKind, Reply, ReplyTo, Request};
 use crate::net::Stream;
 use crate::wire::{Outbox, encode_request};
@@ -33,6 +34,9 @@ pub(super) struct Connection {
     pub(super) node: Arc<Node>,
     settings: RefCell<Arc<Settings>>,
     endpoint: Endpoint,
+    pub(super) cells: LinkCells,
+    /// How many of the requests in `state.line` are counted as in flight.
+    inflight: Cell<u64>,
     /// What the requests in `state.line` weigh, and the items of the read that is being answered.
     pub(super) charge: Charge,
     pub(super) state: RefCell<State>,
@@ -94,7 +98,7 @@ pub(super) enum End {
 
 impl Connection {
     /// Begins to connect, in a task of the running worker.
-    pub(super) fn open(node: Arc<Node>, endpoint: Endpoint, charge: Charge) -> Rc<Self> {
+    pub(super) fn open(node: Arc<Node>, endpoint: Endpoint, cells: LinkCells, charge: Charge) -> Rc<Self> {
         let state = State {
             phase: Phase::Connecting,
             outbox: Outbox::new(),
@@ -109,6 +113,8 @@ impl Connection {
             node,
             settings,
             endpoint,
+            cells,
+            inflight: Cell::new(0),
             charge,
             state: RefCell::new(state),
             departures: Cell::new(0),
@@ -134,7 +140,9 @@ impl Connection {
         };
         if let Some(kind) = refusal {
             drop(state); // whoever hears the answer may ask again
-            return reply_to.answer(Reply::never_sent(kind));
+            let refusal = Reply::never_sent(kind);
+            self.cells.node.count(&refusal);
+            return reply_to.answer(refusal);
         }
         let idle = state.line.is_stamped();
         let deadline = since.map(|since| since + self.settings().request_timeout);
@@ -188,7 +196,16 @@ impl Connection {
     /// Lets go of a request that the node has answered, and hands over the answer.
     pub(super) fn settle(&self, pending: Pending, reply: Reply) {
         self.charge.free(pending.request.weight());
+        if pending.reply_to.is_some() {
+            self.cells.node.count(&reply);
+        }
         pending.answer(reply);
+    }
+
+    /// Tells how many requests wait for the node; once a batch.
+    pub(super) fn tell_inflight(&self) {
+        let now = self.state.borrow().line.len() as u64;
+        self.cells.node.inflight.shift(self.inflight.replace(now), now);
     }
 
     /// Has `cx` woken when there is something to write.
@@ -246,8 +263,8 @@ impl Connection {
     fn connected(&self, begun: Instant) {
         let mut state = self.state.borrow_mut();
         state.phase = Phase::Up;
-        let deadline = begun + self.settings().request_timeout;
-        state.line.stamp(|| deadline);
+        state.line.stamp(self.settings().request_timeout, || begun);
+        self.cells.node.connections.shift(0, 1);
     }
 
     /// How long the attempt to connect may take: no longer than what waits has time for.
@@ -269,10 +286,12 @@ impl Connection {
             let failure = if pending.again { Reply::maybe_sent } else { Reply::never_sent };
             self.settle(pending, failure(kind));
         }
+        self.tell_inflight();
     }
 
     /// Settles what the connection owed: what may be sent again is, once, and the rest has failed.
     fn ended(&self, end: &End) {
+        self.cells.node.connections.shift(1, 0);
         let owes = !self.state.borrow().line.is_empty();
         match end {
             End::Garbage => self.node.failed(Reason::Garbage, end),
@@ -294,6 +313,7 @@ impl Connection {
             let failure = if unsent && !pending.again { Reply::never_sent } else { Reply::maybe_sent };
             self.settle(pending, failure(end.kind()));
         }
+        self.tell_inflight();
     }
 }
 

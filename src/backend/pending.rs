@@ -1,9 +1,11 @@
 //! The requests that a connection owes an answer to, in the order in which they were sent.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::metrics::Command;
 use crate::model::{Reply, ReplyTo, Request};
 
 /// A first-in, first-out line of requests, each with its place in the stream of bytes that goes out.
@@ -30,6 +32,8 @@ pub(super) struct Pending {
     pub(super) start: u64,
     /// Whether it was sent on an earlier connection already.
     pub(super) again: bool,
+    /// When it was first written, or its connection begun.
+    pub(super) asked: Option<Instant>,
     deadline: Option<Instant>,
     early: bool,
 }
@@ -37,7 +41,14 @@ pub(super) struct Pending {
 impl Pending {
     /// A request that has until `deadline` if it has waited elsewhere already, else from when it is written.
     pub(super) fn new(request: Request, reply_to: ReplyTo, deadline: Option<Instant>) -> Self {
-        Self { request, reply_to: Some(reply_to), start: 0, again: false, deadline, early: deadline.is_some() }
+        let early = deadline.is_some();
+        Self { request, reply_to: Some(reply_to), start: 0, again: false, asked: None, deadline, early }
+    }
+
+    /// Takes the return address, and says what was asked when.
+    fn give_up(&mut self, now: Instant) -> Option<(ReplyTo, Command, Instant)> {
+        let reply_to = self.reply_to.take()?;
+        Some((reply_to, Command::of(&self.request), self.asked.unwrap_or(now)))
     }
 
     fn is_late(&self, now: Instant) -> bool {
@@ -77,13 +88,16 @@ impl Line {
         Some(pending)
     }
 
-    /// Gives a deadline to those that have none yet; one that was sent before keeps its own, earlier one.
-    pub(super) fn stamp(&mut self, deadline: impl FnOnce() -> Instant) {
+    /// Gives those that have none yet their time and, `patience` later, their deadline; one that was sent before keeps
+    /// its own, earlier ones.
+    pub(super) fn stamp(&mut self, patience: Duration, asked: impl FnOnce() -> Instant) {
         if self.is_stamped() {
             return;
         }
-        let deadline = deadline();
+        let asked = asked();
+        let deadline = asked + patience;
         for pending in self.entries.range_mut(self.stamped..) {
+            pending.asked.get_or_insert(asked);
             pending.deadline.get_or_insert(deadline);
         }
         self.stamped = self.entries.len();
@@ -104,12 +118,13 @@ impl Line {
         early.filter_map(|pending| pending.deadline).chain(first).min()
     }
 
-    /// Takes the return address of the next request whose time is over at `now`; its place in the line stays.
-    pub(super) fn expire(&mut self, now: Instant) -> Option<ReplyTo> {
+    /// Takes the return address of the next request whose time is over at `now`, and says what was asked when; its
+    /// place in the line stays.
+    pub(super) fn expire(&mut self, now: Instant) -> Option<(ReplyTo, Command, Instant)> {
         while let Some(pending) = self.entries.get_mut(self.overdue).filter(|pending| pending.is_late(now)) {
             self.overdue += 1;
-            if let Some(reply_to) = pending.reply_to.take() {
-                return Some(reply_to);
+            if let Some(late) = pending.give_up(now) {
+                return Some(late);
             }
         }
         if self.early == 0 {
@@ -118,7 +133,7 @@ impl Line {
         self.entries
             .iter_mut()
             .filter(|pending| pending.early && pending.is_late(now))
-            .find_map(|late| late.reply_to.take())
+            .find_map(|late| late.give_up(now))
     }
 
     /// Empties the line.
@@ -131,7 +146,6 @@ impl Line {
 mod tests {
     use std::cell::RefCell;
     use std::rc::Rc;
-    use std::time::Duration;
 
     use super::*;
     use crate::model::{FailureKind, Key, Receive};
@@ -155,12 +169,13 @@ mod tests {
         let begin = Instant::now();
         let mut line = Line::default();
         line.push(pending(&heard, 1, None));
-        line.stamp(|| begin + Duration::from_secs(1));
+        line.stamp(Duration::from_secs(1), || begin);
         line.push(pending(&heard, 2, None));
-        line.stamp(|| begin + Duration::from_secs(2));
+        line.stamp(Duration::from_secs(1), || begin + Duration::from_secs(1));
 
         assert!(line.expire(begin).is_none());
-        let late = line.expire(begin + Duration::from_secs(1)).unwrap();
+        let (late, command, asked) = line.expire(begin + Duration::from_secs(1)).unwrap();
+        assert_eq!((command, asked), (Command::Delete, begin));
         late.answer(Reply::maybe_sent(FailureKind::Timeout));
         assert!(line.expire(begin + Duration::from_secs(1)).is_none());
         assert_eq!(line.deadline(), Some(begin + Duration::from_secs(2)));
