@@ -194,14 +194,14 @@ mod tests {
         line.push(pending(&heard, 1, None));
         line.push(pending(&heard, 2, Some(second(1))));
         line.push(pending(&heard, 3, None));
-        line.stamp(|| second(2));
+        line.stamp(Duration::from_secs(1), || second(1));
 
         assert_eq!(line.deadline(), Some(second(1)));
-        line.expire(second(1)).unwrap().answer(Reply::maybe_sent(FailureKind::Timeout));
+        line.expire(second(1)).unwrap().0.answer(Reply::maybe_sent(FailureKind::Timeout));
         assert!(line.expire(second(1)).is_none());
         assert_eq!(line.deadline(), Some(second(2)));
         while let Some(late) = line.expire(second(2)) {
-            late.answer(Reply::maybe_sent(FailureKind::Timeout));
+            late.0.answer(Reply::maybe_sent(FailureKind::Timeout));
         }
         assert_eq!(*heard.0.borrow(), [2, 1, 3]);
         assert!(line.deadline().is_none());

@@ -2,12 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 
 use super::cells::DOORS;
-use super::{
-    Command, Counter, DoorCells, Gauge, LinkCells, NodeCells, Outcome, PoolCells, Reloads, Spread, WorkerCells,
-};
+use super::{Command, Counter, DoorCells, Gauge, LinkCells, NodeCells, Outcome, PoolCells, Spread, WorkerCells};
 use crate::model::{FailureKind, Key};
 
 /// Every cell of the process. Cheap to clone; asked rarely, never by a worker's hot path.
@@ -19,7 +17,6 @@ type Nodes = BTreeMap<(String, String), Vec<Arc<NodeCells>>>;
 #[derive(Debug)]
 struct Inner {
     started: Instant,
-    reloads: Reloads,
     accepted: Gauge,
     refused: Gauge,
     workers: Vec<Arc<WorkerCells>>,
@@ -75,7 +72,6 @@ impl Hub {
         let workers = (0..workers).map(|_| Arc::default()).collect();
         Self(Arc::new(Inner {
             started: Instant::now(),
-            reloads: Reloads::new(SystemTime::now()),
             accepted: Gauge::default(),
             refused: Gauge::default(),
             workers,
@@ -110,12 +106,6 @@ impl Hub {
     #[must_use]
     pub fn refused(&self) -> &Gauge {
         &self.0.refused
-    }
-
-    /// What became of the configuration since.
-    #[must_use]
-    pub fn reloads(&self) -> &Reloads {
-        &self.0.reloads
     }
 
     /// The cells of a listener; one that comes back under its label goes on counting.

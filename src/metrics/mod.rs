@@ -9,7 +9,6 @@ mod histogram;
 mod hot;
 mod hub;
 mod link;
-mod reloads;
 
 pub use cells::{Counter, DoorCells, Gauge, NodeCells, PoolCells, WorkerCells};
 pub use command::{Command, Outcome};
@@ -17,4 +16,3 @@ pub use histogram::{Histogram, Spread, Took};
 pub use hot::HotKeys;
 pub use hub::{Door, Hub, NodeTotals, PoolTotals, Totals};
 pub use link::LinkCells;
-pub use reloads::Reloads;
