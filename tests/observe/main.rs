@@ -7,3 +7,4 @@ mod admin;
 mod cardinality;
 mod metrics;
 mod page;
+mod prometheus;

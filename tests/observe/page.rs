@@ -17,20 +17,36 @@ pub struct Load {
 }
 
 impl Load {
+    /// Stores and reads; half of the keys are never stored, and one is asked for all the time.
     pub fn on(ketch: &Ketch) -> Self {
+        Self::start(ketch, |client, number| {
+            let key = number * 7919 % 997;
+            client
+                .say(format!("set user:{key} 0 0 5\r\nvalue\r\nget user:{key}\r\nget none:{key}\r\nget hot\r\nmn\r\n"));
+            while client.line() != "MN" {}
+        })
+    }
+
+    /// Stores one key, and then only reads it.
+    pub fn reading(ketch: &Ketch, key: &'static str) -> Self {
+        Self::start(ketch, move |client, number| {
+            if number == 1 {
+                client.ask(&format!("set {key} 0 0 0\r\n"));
+            }
+            client.say(format!("get {key}\r\nmn\r\n"));
+            while client.line() != "MN" {}
+        })
+    }
+
+    fn start(ketch: &Ketch, mut round: impl FnMut(&mut Client, u64) + Send + 'static) -> Self {
         let (address, ended) = (ketch.memcached, Arc::new(AtomicBool::new(false)));
         let over = ended.clone();
         let thread = std::thread::spawn(move || {
             let mut client = Client::connect(address);
-            let mut number = 0_u64;
+            let mut number = 0;
             while !over.load(Relaxed) {
                 number += 1;
-                let key = number * 7919 % 997;
-                // Half of the keys are never stored; one is asked for all the time.
-                client.say(format!(
-                    "set user:{key} 0 0 5\r\nvalue\r\nget user:{key}\r\nget none:{key}\r\nget hot\r\nmn\r\n"
-                ));
-                while client.line() != "MN" {}
+                round(&mut client, number);
                 std::thread::sleep(Duration::from_millis(if number % 400 < 200 { 1 } else { 3 }));
             }
         });
