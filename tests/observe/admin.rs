@@ -64,7 +64,31 @@ fn the_configuration_is_shown_and_its_hash_is_the_one_of_the_metrics() {
     let hash = json(&ketch, "/topology")["config_hash"].as_str().unwrap().to_owned();
     let (_, metrics) = ketch.look("/metrics");
     let number = metrics.lines().find_map(|line| line.strip_prefix("ketch_config_hash ")).unwrap();
-    assert_eq!(number.parse::<u64>().unwrap(), u64::from_str_radix(&hash, 16).unwrap());
+    assert_eq!(number.parse::<u64>().unwrap(), u64::from_str_radix(&hash[..12], 16).unwrap());
+}
+
+#[test]
+fn a_reload_is_rehearsed_done_or_refused_with_the_reason() {
+    let ketch = Ketch::embedded();
+    let with = |nodes: &str| {
+        format!("pools: {{ main: {{ protocol: embedded, nodes: {nodes} }} }}\nroutes: [{{ pool: main }}]")
+    };
+    let post = |path: &str| http(ketch.admin, "POST", path, "");
+    assert_eq!(ketch.look("/reload").0, 405);
+    ketch.configure(&with("[a, b, c, d]"));
+    let (status, told) = post("/reload?dry_run");
+    assert_eq!(status, 200, "{told}");
+    assert_eq!(serde_json::from_str::<Value>(&told).unwrap()["dry_run"], true);
+    assert_eq!(post("/reload").0, 200);
+    assert_eq!(json(&ketch, "/topology")["pools"][0]["nodes"].as_array().unwrap().len(), 4);
+
+    ketch.configure(&with("[a, a]"));
+    let (status, told) = post("/reload");
+    assert_eq!(status, 409, "{told}");
+    assert!(told.contains("ketch.yaml:1:"), "{told}");
+    let topology = json(&ketch, "/topology");
+    assert_eq!(topology["pools"][0]["nodes"].as_array().unwrap().len(), 4);
+    assert!(topology["reloads"].as_array().unwrap().last().unwrap()["error"].is_string());
 }
 
 #[test]

@@ -149,6 +149,8 @@ fn every_panel_has_data_and_every_alert_fires_by_its_cause() {
         assert!(!firing.contains(calm), "{firing:?}");
     }
 
+    other.configure("nonsense");
+    prometheus.wait_for_alert("KetchReloadFailed");
     // The two have other ports and limits, and the one key of `own` is on one of three stores.
     prometheus.wait_for_alert("KetchConfigDrift");
     prometheus.wait_for_alert("KetchImbalance");
