@@ -89,6 +89,11 @@ impl Charge {
         true
     }
 
+    /// Counts what found no room, where no pool does.
+    pub fn tell(&self) {
+        self.memory.cells.out_of_memory.add(1);
+    }
+
     /// Holds `bytes` more in any case: what is here already and only changes hands.
     #[inline]
     pub fn keep(&self, bytes: usize) {

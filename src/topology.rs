@@ -6,6 +6,7 @@
 
 mod build;
 mod current;
+pub mod explain;
 mod plan;
 
 use std::rc::Rc;
@@ -84,7 +85,7 @@ impl View {
     pub fn open(topology: Arc<Topology>, place: &Place<'_>, earlier: Option<&Self>) -> Self {
         let lane = |pool: &Arc<Pool>| {
             let before = earlier.and_then(|view| view.lanes.iter().find(|lane| lane.pool().name() == pool.name()));
-            Lane::open(pool.clone(), place.hub.pool(pool.name(), place.worker), place.memory, before)
+            Lane::open(pool.clone(), (place.hub, place.worker), place.memory, before)
         };
         let lanes = topology.pools().iter().map(lane).collect();
         Self { topology, lanes, memory: place.memory.clone() }

@@ -28,7 +28,7 @@ use support::{Process, free_port, program, wait_for};
 
 /// What ketch has built in, as far as a reader of the page can tell.
 const BUILT_IN: &str = "pools: { default: { protocol: embedded, nodes: [a, b, c] } }\nroutes: [{ pool: default }]\n\
-                        listeners: { memcached: [\"127.0.0.1:11211\"], http: [] }\n";
+                        listeners: { memcached: [\"127.0.0.1:11211\"], http: [] }\nadmin: off\n";
 
 #[test]
 fn its_commands_do_what_it_says() {

@@ -136,7 +136,7 @@ fn ketch(cores: &Cores, workers: usize, nodes: &[SocketAddr], folder: &Path) -> 
     let nodes: Vec<String> = nodes.iter().map(SocketAddr::to_string).collect();
     let text = format!(
         "workers: {workers}\nlisteners: {{ memcached: [\"{tcp}\", \"unix:{}\"], http: [] }}\n\
-         pools:\n  main:\n    protocol: memcached\n    nodes: {nodes:?}\n    distribution: ketama\n    hash: fnv1a_64\n    \
+         admin: off\npools:\n  main:\n    protocol: memcached\n    nodes: {nodes:?}\n    distribution: ketama\n    hash: fnv1a_64\n    \
          compatibility: twemproxy\nroutes:\n  - pool: main\n",
         socket.display()
     );

@@ -23,6 +23,7 @@ use super::node::{Node, Settings};
 use super::pending::{Line, Pending};
 use super::talk::Talk;
 use crate::memory::Charge;
+use crate::metrics::LinkCells;
 use crate::model::{Endpoint, FailureKind, Reply, ReplyTo, Request};
 use crate::net::Stream;
 use crate::wire::Outbox;
@@ -35,6 +36,9 @@ pub(super) struct Connection {
     pub(super) node: Arc<Node>,
     settings: RefCell<Arc<Settings>>,
     endpoint: Endpoint,
+    pub(super) cells: LinkCells,
+    /// How many of the requests in `state.line` are counted as in flight.
+    inflight: Cell<u64>,
     /// What the requests in `state.line` weigh, and the items of the read that is being answered.
     pub(super) charge: Charge,
     pub(super) state: RefCell<State>,
@@ -98,7 +102,7 @@ pub(super) enum End {
 
 impl Connection {
     /// Begins to connect, in a task of the running worker.
-    pub(super) fn open(node: Arc<Node>, endpoint: Endpoint, charge: Charge) -> Rc<Self> {
+    pub(super) fn open(node: Arc<Node>, endpoint: Endpoint, cells: LinkCells, charge: Charge) -> Rc<Self> {
         let state = State {
             phase: Phase::Connecting,
             outbox: Outbox::new(),
@@ -114,6 +118,8 @@ impl Connection {
             node,
             settings,
             endpoint,
+            cells,
+            inflight: Cell::new(0),
             charge,
             state: RefCell::new(state),
             departures: Cell::new(0),
@@ -143,6 +149,7 @@ impl Connection {
         if let Some(kind) = refusal {
             let reply = state.refusal(kind);
             drop(state); // whoever hears the answer may ask again
+            self.cells.node.count(&reply);
             return reply_to.answer(reply);
         }
         let idle = state.line.is_stamped();
@@ -197,7 +204,16 @@ impl Connection {
     /// Lets go of a request that the node has answered, and hands over the answer.
     pub(super) fn settle(&self, pending: Pending, reply: Reply) {
         self.charge.free(pending.request.weight());
+        if pending.reply_to.is_some() {
+            self.cells.node.count(&reply);
+        }
         pending.answer(reply);
+    }
+
+    /// Tells how many requests wait for the node; once a batch.
+    pub(super) fn tell_inflight(&self) {
+        let now = self.state.borrow().line.len() as u64;
+        self.cells.node.inflight.shift(self.inflight.replace(now), now);
     }
 
     /// Has `cx` woken when there is something to write.
@@ -263,8 +279,8 @@ impl Connection {
         let mut state = self.state.borrow_mut();
         state.phase = Phase::Up;
         state.denied = None;
-        let deadline = begun + self.settings().request_timeout;
-        state.line.stamp(|| deadline);
+        state.line.stamp(self.settings().request_timeout, || begun);
+        self.cells.node.connections.shift(0, 1);
     }
 
     /// How long the attempt to connect may take: no longer than what waits has time for.
@@ -298,10 +314,12 @@ impl Connection {
             let reply = if pending.again { Reply::maybe_sent(kind) } else { refusal.clone() };
             self.settle(pending, reply);
         }
+        self.tell_inflight();
     }
 
     /// Settles what the connection owed: what may be sent again is, once, and the rest has failed.
     fn ended(&self, end: &End) {
+        self.cells.node.connections.shift(1, 0);
         let owes = !self.state.borrow().line.is_empty();
         match end {
             End::Garbage => self.node.failed(Reason::Garbage, end),
@@ -323,6 +341,7 @@ impl Connection {
             let failure = if unsent && !pending.again { Reply::never_sent } else { Reply::maybe_sent };
             self.settle(pending, failure(end.kind()));
         }
+        self.tell_inflight();
     }
 }
 

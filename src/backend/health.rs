@@ -40,7 +40,8 @@ pub struct Health {
     service: AtomicU8,
     /// Consecutive failures of traffic.
     failures: AtomicU32,
-    ejections: AtomicU64,
+    /// By [`Reason`].
+    ejections: [AtomicU64; Reason::OF_EJECTION.len()],
     quota: Arc<Quota>,
     record: Mutex<Record>,
     /// Tells each worker's connections when the service changes.
@@ -147,7 +148,7 @@ impl Health {
         Self {
             service: AtomicU8::new(Service::In as u8),
             failures: AtomicU32::new(0),
-            ejections: AtomicU64::new(0),
+            ejections: Default::default(),
             quota,
             record: Mutex::new(record),
             changes: watch::Sender::new(Service::In),
@@ -189,10 +190,9 @@ impl Health {
         (record.state, record.history.iter().copied().collect())
     }
 
-    /// How often it was put out.
-    #[must_use]
-    pub fn ejections(&self) -> u64 {
-        self.ejections.load(Relaxed)
+    /// How often it was put out, by the reason.
+    pub fn ejections(&self) -> impl Iterator<Item = (Reason, u64)> + '_ {
+        Reason::OF_EJECTION.into_iter().zip(&self.ejections).map(|(reason, count)| (reason, count.load(Relaxed)))
     }
 
     /// When it was put out, while it is.
@@ -276,7 +276,9 @@ impl Health {
             return record.change(State::Suspect, reason, now);
         }
         let service = if self.quota.take() { Service::Out } else { Service::Held };
-        self.ejections.fetch_add(1, Relaxed);
+        if let Some(count) = self.ejections.get(reason as usize) {
+            count.fetch_add(1, Relaxed);
+        }
         record.good_probes = 0;
         self.put(service, record);
         record.change(State::Ejected, reason, now)
@@ -347,6 +349,9 @@ impl State {
 }
 
 impl Reason {
+    /// Those for which a node is put out.
+    pub const OF_EJECTION: [Self; 4] = [Self::Unreachable, Self::Closed, Self::Timeout, Self::Garbage];
+
     /// As the admin page, logs and metrics have it.
     #[must_use]
     pub fn label(self) -> &'static str {

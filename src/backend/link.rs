@@ -14,11 +14,13 @@ use super::embedded::{Now, Store};
 use super::health::Service;
 use super::node::{Node, Place, Settings};
 use crate::memory::{Charge, Memory};
+use crate::metrics::{Command, LinkCells};
 use crate::model::{ReplyTo, Request};
 
 /// The connections of a worker to a node, or the store itself. Belongs to the thread that made it.
 pub struct Link {
     node: Arc<Node>,
+    cells: LinkCells,
     form: Form,
     way: Way,
 }
@@ -42,19 +44,19 @@ impl Link {
     /// # Panics
     /// Outside a tokio runtime that runs local tasks.
     #[must_use]
-    pub fn open(node: Arc<Node>, memory: &Rc<Memory>) -> Self {
+    pub fn open(node: Arc<Node>, cells: LinkCells, memory: &Rc<Memory>) -> Self {
         let form = Form::of(&node.settings());
         let way = match &node.place {
             Place::Embedded(store) => Way::Store(store.clone()),
             Place::Cluster(seeds) => Way::Cluster(Cluster::open(node.clone(), seeds.clone(), Charge::new(memory))),
             Place::Remote(endpoint) => {
-                let open = || Connection::open(node.clone(), endpoint.clone(), Charge::new(memory));
+                let open = || Connection::open(node.clone(), endpoint.clone(), cells.clone(), Charge::new(memory));
                 let connections: Rc<[_]> = (0..form.connections).map(|_| open()).collect();
                 let follower = tokio::task::spawn_local(follow(node.health.changes(), Rc::downgrade(&connections)));
                 Way::Wire(connections, follower.abort_handle())
             }
         };
-        Self { node, form, way }
+        Self { node, cells, form, way }
     }
 
     /// Goes on under the settings that its node has now; `false` where that takes a new link.
@@ -84,7 +86,9 @@ impl Link {
     #[inline]
     pub fn ask(&self, hash: u64, request: Request, reply_to: ReplyTo, since: Option<Instant>) {
         match &self.way {
-            Way::Store(store) => reply_to.answer(store.carry_out(&request, now())),
+            Way::Store(store) => {
+                reply_to.answer(self.cells.sample(Command::of(&request), || store.carry_out(&request, now())));
+            }
             Way::Wire(connections, _) => connections[place(hash, connections.len())].ask(request, reply_to, since),
             Way::Cluster(cluster) => cluster.ask(request, reply_to, since),
         }

@@ -1,9 +1,11 @@
 //! The requests that a connection owes an answer to, in the order in which they were sent.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::metrics::Command;
 use crate::model::{Reply, ReplyTo, Request};
 
 /// A first-in, first-out line of requests, each with its place in the stream of bytes that goes out.
@@ -34,6 +36,8 @@ pub(super) struct Pending {
     pub(super) again: bool,
     /// Whether its script is sent whole: the node has forgotten it.
     pub(super) whole: bool,
+    /// When it was first written, or its connection begun.
+    pub(super) asked: Option<Instant>,
     deadline: Option<Instant>,
     early: bool,
 }
@@ -42,12 +46,19 @@ impl Pending {
     /// A request that has until `deadline` if it has waited elsewhere already, else from when it is written.
     pub(super) fn new(request: Request, reply_to: ReplyTo, deadline: Option<Instant>) -> Self {
         let early = deadline.is_some();
-        Self { request, reply_to: Some(reply_to), start: 0, again: false, whole: false, deadline, early }
+        let (whole, asked) = (false, None);
+        Self { request, reply_to: Some(reply_to), start: 0, again: false, whole, asked, deadline, early }
     }
 
     /// To be sent anew behind younger requests, with its script whole.
     pub(super) fn in_full(self) -> Self {
         Self { whole: true, early: true, ..self }
+    }
+
+    /// Takes the return address, and says what was asked when.
+    fn give_up(&mut self, now: Instant) -> Option<(ReplyTo, Command, Instant)> {
+        let reply_to = self.reply_to.take()?;
+        Some((reply_to, Command::of(&self.request), self.asked.unwrap_or(now)))
     }
 
     fn is_late(&self, now: Instant) -> bool {
@@ -87,17 +98,20 @@ impl Line {
         Some(pending)
     }
 
-    /// Gives a deadline to those that have none yet; one that was sent before keeps its own, earlier one.
-    pub(super) fn stamp(&mut self, deadline: impl FnOnce() -> Instant) {
+    /// Gives those that have none yet their time and, `patience` later, their deadline; one that was sent before keeps
+    /// its own, earlier ones.
+    pub(super) fn stamp(&mut self, patience: Duration, asked: impl FnOnce() -> Instant) {
         if self.is_stamped() {
             return;
         }
-        let deadline = deadline();
+        let asked = asked();
+        let deadline = asked + patience;
         let is_early = self.stamped > 0 && self.latest.is_some_and(|latest| deadline < latest);
         if !is_early {
             self.latest = Some(deadline);
         }
         for pending in self.entries.range_mut(self.stamped..) {
+            pending.asked.get_or_insert(asked);
             pending.deadline.get_or_insert(deadline);
             if is_early && !pending.early {
                 pending.early = true;
@@ -122,12 +136,13 @@ impl Line {
         early.filter_map(|pending| pending.deadline).chain(first).min()
     }
 
-    /// Takes the return address of the next request whose time is over at `now`; its place in the line stays.
-    pub(super) fn expire(&mut self, now: Instant) -> Option<ReplyTo> {
+    /// Takes the return address of the next request whose time is over at `now`, and says what was asked when; its
+    /// place in the line stays.
+    pub(super) fn expire(&mut self, now: Instant) -> Option<(ReplyTo, Command, Instant)> {
         while let Some(pending) = self.entries.get_mut(self.overdue).filter(|pending| pending.is_late(now)) {
             self.overdue += 1;
-            if let Some(reply_to) = pending.reply_to.take() {
-                return Some(reply_to);
+            if let Some(late) = pending.give_up(now) {
+                return Some(late);
             }
         }
         if self.early == 0 {
@@ -136,7 +151,7 @@ impl Line {
         self.entries
             .iter_mut()
             .filter(|pending| pending.early && pending.is_late(now))
-            .find_map(|late| late.reply_to.take())
+            .find_map(|late| late.give_up(now))
     }
 
     /// Empties the line.
@@ -149,7 +164,6 @@ impl Line {
 mod tests {
     use std::cell::RefCell;
     use std::rc::Rc;
-    use std::time::Duration;
 
     use super::*;
     use crate::model::{FailureKind, Key, Receive};
@@ -173,12 +187,13 @@ mod tests {
         let begin = Instant::now();
         let mut line = Line::default();
         line.push(pending(&heard, 1, None));
-        line.stamp(|| begin + Duration::from_secs(1));
+        line.stamp(Duration::from_secs(1), || begin);
         line.push(pending(&heard, 2, None));
-        line.stamp(|| begin + Duration::from_secs(2));
+        line.stamp(Duration::from_secs(1), || begin + Duration::from_secs(1));
 
         assert!(line.expire(begin).is_none());
-        let late = line.expire(begin + Duration::from_secs(1)).unwrap();
+        let (late, command, asked) = line.expire(begin + Duration::from_secs(1)).unwrap();
+        assert_eq!((command, asked), (Command::Delete, begin));
         late.answer(Reply::maybe_sent(FailureKind::Timeout));
         assert!(line.expire(begin + Duration::from_secs(1)).is_none());
         assert_eq!(line.deadline(), Some(begin + Duration::from_secs(2)));
@@ -197,18 +212,18 @@ mod tests {
         let mut line = Line::default();
         for (tag, deadline) in [(1, 9), (2, 2), (3, 3)] {
             line.push(pending(&heard, tag, None));
-            line.stamp(|| second(deadline));
+            line.stamp(Duration::from_secs(deadline), || begin);
         }
         assert_eq!(line.deadline(), Some(second(2)));
-        line.expire(second(2)).unwrap().answer(Reply::maybe_sent(FailureKind::Timeout));
+        line.expire(second(2)).unwrap().0.answer(Reply::maybe_sent(FailureKind::Timeout));
         assert_eq!(line.deadline(), Some(second(3)));
         line.pop().unwrap().answer(Reply::Deleted);
         line.pop();
         assert_eq!((line.early, line.len()), (1, 1));
-        line.expire(second(3)).unwrap().answer(Reply::maybe_sent(FailureKind::Timeout));
+        line.expire(second(3)).unwrap().0.answer(Reply::maybe_sent(FailureKind::Timeout));
         line.pop();
         line.push(pending(&heard, 4, None));
-        line.stamp(|| second(4));
+        line.stamp(Duration::from_secs(4), || begin);
         assert_eq!((line.early, line.deadline()), (0, Some(second(4))));
         assert_eq!(*heard.0.borrow(), [2, 1, 3]);
     }
@@ -222,14 +237,14 @@ mod tests {
         line.push(pending(&heard, 1, None));
         line.push(pending(&heard, 2, Some(second(1))));
         line.push(pending(&heard, 3, None));
-        line.stamp(|| second(2));
+        line.stamp(Duration::from_secs(1), || second(1));
 
         assert_eq!(line.deadline(), Some(second(1)));
-        line.expire(second(1)).unwrap().answer(Reply::maybe_sent(FailureKind::Timeout));
+        line.expire(second(1)).unwrap().0.answer(Reply::maybe_sent(FailureKind::Timeout));
         assert!(line.expire(second(1)).is_none());
         assert_eq!(line.deadline(), Some(second(2)));
         while let Some(late) = line.expire(second(2)) {
-            late.answer(Reply::maybe_sent(FailureKind::Timeout));
+            late.0.answer(Reply::maybe_sent(FailureKind::Timeout));
         }
         assert_eq!(*heard.0.borrow(), [2, 1, 3]);
         assert!(line.deadline().is_none());

@@ -11,7 +11,9 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use super::connection::{Connection, End, SHARE};
 use super::dialect::Decoder;
 use super::health::Reason;
+use super::pending::Pending;
 use crate::memory::make_room;
+use crate::metrics::{Command, Took};
 use crate::model::{FailureKind, Reply};
 use crate::net::Stream;
 
@@ -87,6 +89,7 @@ impl<'a> Talk<'a> {
                 return Poll::Ready(End::Garbage);
             }
         }
+        self.connection.tell_inflight();
         self.keep_time(cx)
     }
 
@@ -94,7 +97,7 @@ impl<'a> Talk<'a> {
     fn write(&mut self, cx: &mut Context<'_>) -> std::io::Result<Poll<()>> {
         let mut state = self.connection.state.borrow_mut();
         let timeout = self.connection.settings().request_timeout;
-        state.line.stamp(|| Instant::now() + timeout);
+        state.line.stamp(timeout, Instant::now);
         let (count, result) = self.stream.write_from(&mut state.outbox, cx);
         if count > 0 {
             state.written += count as u64;
@@ -112,6 +115,7 @@ impl<'a> Talk<'a> {
     /// Hands over every whole answer that was read.
     fn deliver(&mut self) -> Result<(), ()> {
         self.overdue = 0;
+        let mut watch = Watch::start();
         while !self.buffer.is_empty() {
             let mut state = self.connection.state.borrow_mut();
             let asked = state.line.front().ok_or(())?; // nobody asked: what the node says is out of step
@@ -134,6 +138,8 @@ impl<'a> Talk<'a> {
             if let Some(pending) = pending {
                 if pending.reply_to.is_some() {
                     self.connection.node.answered();
+                    let took = watch.took(&pending);
+                    self.connection.cells.took(Command::of(&pending.request), took);
                 }
                 self.connection.settle(pending, reply);
             }
@@ -187,9 +193,34 @@ impl<'a> Talk<'a> {
         let mut any = false;
         loop {
             let late = self.connection.state.borrow_mut().line.expire(now);
-            let Some(reply_to) = late else { return any };
+            let Some((reply_to, command, asked)) = late else { return any };
             any = true;
-            reply_to.answer(Reply::maybe_sent(FailureKind::Timeout));
+            let failure = Reply::maybe_sent(FailureKind::Timeout);
+            self.connection.cells.took(command, Took::new(now.saturating_duration_since(asked)));
+            self.connection.cells.node.count(&failure);
+            reply_to.answer(failure);
         }
+    }
+}
+
+/// Times the answers of one read by one look at the clock: those that were asked together took equally long.
+struct Watch {
+    now: Instant,
+    asked: Option<Instant>,
+    took: Took,
+}
+
+impl Watch {
+    fn start() -> Self {
+        Self { now: Instant::now(), asked: None, took: Took::default() }
+    }
+
+    #[inline]
+    fn took(&mut self, pending: &Pending) -> Took {
+        if self.asked != pending.asked {
+            self.asked = pending.asked;
+            self.took = Took::new(self.now.saturating_duration_since(pending.asked.unwrap_or(self.now)));
+        }
+        self.took
     }
 }

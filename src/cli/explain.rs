@@ -5,11 +5,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use anyhow::Context;
-use serde::Serialize;
 
-use crate::config::{Config, PoolConfig, Route, Word};
+use crate::config::Config;
 use crate::model::Key;
-use crate::topology::{label_of, ring_of};
+use crate::topology::explain::{Explained, Match, Node, explain};
 
 /// The arguments of `ketch explain`.
 #[derive(Debug, clap::Args)]
@@ -42,76 +41,6 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         true => super::print(&format!("{}\n", serde_json::to_string_pretty(&explained)?)),
         false => super::print(&explained.iter().map(text).collect::<Vec<_>>().join("\n")),
     }
-}
-
-/// Everything that decides where one key goes.
-#[derive(Debug, Serialize)]
-struct Explained {
-    key: String,
-    /// The routes that the key matches, the one that is taken first.
-    routes: Vec<Match>,
-    pool: String,
-    placed: Placed,
-}
-
-#[derive(Debug, Serialize)]
-struct Match {
-    prefix: String,
-    pool: String,
-}
-
-#[derive(Debug, Serialize)]
-struct Placed {
-    distribution: &'static str,
-    hash_name: &'static str,
-    /// What of the key is hashed; `None` in a pool of one node, which hashes nothing.
-    hashed: Option<String>,
-    hash: Option<u64>,
-    /// Where the distribution has points.
-    point: Option<u32>,
-    owner: Node,
-    /// Who is asked if all before are out, in this order.
-    next: Vec<Node>,
-}
-
-#[derive(Debug, Serialize)]
-struct Node {
-    label: String,
-    /// `None` for an embedded one.
-    address: Option<String>,
-}
-
-fn explain(config: &Config, key: &[u8]) -> anyhow::Result<Explained> {
-    let mut routes: Vec<&Route> = config.routes.iter().filter(|route| key.starts_with(&route.prefix)).collect();
-    routes.sort_by_key(|route| std::cmp::Reverse(route.prefix.len()));
-    let pool = |route: &Route| config.pools.get(route.pool).context("a route leads to no pool");
-    let taken = pool(routes.first().context("no route takes the key")?)?;
-    let matched = |route: &&Route| Ok(Match { prefix: lossy(&route.prefix), pool: pool(route)?.name.clone() });
-    let routes = routes.iter().map(matched).collect::<anyhow::Result<_>>()?;
-    Ok(Explained { key: lossy(key), routes, pool: taken.name.clone(), placed: place(taken, key)? })
-}
-
-fn place(pool: &PoolConfig, key: &[u8]) -> anyhow::Result<Placed> {
-    let ring = ring_of(pool)?;
-    let hash = ring.hash(key);
-    let hashes = ring.len() > 1;
-    let node = |index: usize| Node {
-        label: label_of(pool, &pool.nodes[index]),
-        address: pool.nodes[index].endpoint.as_ref().map(ToString::to_string),
-    };
-    Ok(Placed {
-        distribution: pool.placement.distribution.name(),
-        hash_name: pool.placement.hash.name(),
-        hashed: hashes.then(|| lossy(ring.subject(key))),
-        hash: hashes.then_some(hash),
-        point: ring.point(hash),
-        owner: node(ring.owner(hash)),
-        next: ring.walk(hash).skip(1).map(node).collect(),
-    })
-}
-
-fn lossy(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
 }
 
 fn text(explained: &Explained) -> String {

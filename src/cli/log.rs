@@ -4,6 +4,11 @@ use std::io::{IsTerminal, stderr};
 
 use clap::ValueEnum;
 use tracing::level_filters::LevelFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{fmt, reload};
+
+use crate::control::Dial;
 
 /// The flags of the log. (Flattened arguments need a name of their own.)
 #[derive(Debug, clap::Args)]
@@ -33,8 +38,8 @@ enum Format {
 }
 
 impl Flags {
-    /// Starts the log of this process. A log that was started before stays.
-    pub(super) fn start(&self) {
+    /// Starts the log of this process, with a dial for its level. A log that was started before stays.
+    pub(super) fn start(&self) -> Dial {
         let level = match self.log_level {
             Level::Error => LevelFilter::ERROR,
             Level::Warn => LevelFilter::WARN,
@@ -42,10 +47,14 @@ impl Flags {
             Level::Debug => LevelFilter::DEBUG,
             Level::Trace => LevelFilter::TRACE,
         };
-        let log = tracing_subscriber::fmt().with_max_level(level).with_writer(stderr).with_ansi(stderr().is_terminal());
+        let (filter, handle) = reload::Layer::new(level);
+        let registry = tracing_subscriber::registry().with(filter);
+        let log = fmt::layer().with_writer(stderr).with_ansi(stderr().is_terminal());
         let _ = match self.log_format {
-            Format::Text => log.with_target(false).try_init(),
-            Format::Json => log.json().flatten_event(true).try_init(),
+            Format::Text => registry.with(log.with_target(false)).try_init(),
+            Format::Json => registry.with(log.json().flatten_event(true)).try_init(),
         };
+        // The log is gone only when the process is.
+        Dial::new(level, move |level| drop(handle.reload(level)))
     }
 }

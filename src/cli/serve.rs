@@ -1,6 +1,7 @@
 //! `ketch`: serves until a signal ends it.
 
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,9 +11,11 @@ use tokio::time::{Instant, sleep};
 
 use super::log;
 use crate::config::{Config, Word};
-use crate::control::{self, Loaded, Publisher, Source, Stage};
+use crate::control::{self, Dial, Loaded, Publisher, Scope, Source, Stage, admin};
 use crate::front::{Doors, Opening, Post, Speech, Worker};
 use crate::metrics::Hub;
+use crate::model::Endpoint;
+use crate::net::Listener;
 use crate::topology::{Current, Draft};
 
 /// The flags of serving.
@@ -37,8 +40,8 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let source = Source { path: args.config.clone(), workers: args.workers.map(usize::from) };
     let loaded = source.load()?;
-    args.log.start();
-    serve(source, &loaded)
+    let dial = args.log.start();
+    serve(source, &loaded, dial)
 }
 
 /// Serves `loaded`, and what its source comes to say; returns when a signal has ended it and what was accepted is
@@ -46,13 +49,13 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// When a ring cannot be built, an address cannot be listened on or a thread cannot be made.
-fn serve(source: Source, loaded: &Loaded) -> anyhow::Result<()> {
+fn serve(source: Source, loaded: &Loaded, dial: Dial) -> anyhow::Result<()> {
     let current = Current::new(Draft::build(&Arc::new(loaded.config.clone()), None)?);
     let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
-    runtime.block_on(until_signal(source, loaded, current))
+    runtime.block_on(until_signal(source, loaded, current, dial))
 }
 
-async fn until_signal(source: Source, loaded: &Loaded, current: Current) -> anyhow::Result<()> {
+async fn until_signal(source: Source, loaded: &Loaded, current: Current, dial: Dial) -> anyhow::Result<()> {
     let config = &loaded.config;
     let origin = source.path.as_deref().map(|path| path.display().to_string());
     let hub = Hub::new(config.workers);
@@ -60,10 +63,13 @@ async fn until_signal(source: Source, loaded: &Loaded, current: Current) -> anyh
     let workers = (0..config.workers).map(start).collect::<Result<Vec<_>, _>>().context("cannot start a worker")?;
     let posts: Vec<Post> = workers.iter().map(Worker::post).collect();
     let mut house = House { doors: Doors::new(posts.clone(), current.clone(), hub.clone()), posts };
-    let (publisher, _reloader) = Publisher::new(source, loaded, current.clone()).context("cannot wait for SIGHUP")?;
+    let (publisher, reloader) = Publisher::new(source, loaded, current.clone()).context("cannot wait for SIGHUP")?;
+    let scope = Scope::new(hub.clone(), current.clone(), reloader);
+    // Before the clients: whoever is served can be looked at.
+    let admin = administer(config, dial, &scope).await?;
     let opening = house.prepare(config).await?;
     house.commit(opening);
-    announce(config, origin.as_deref(), &house.doors);
+    announce(config, origin.as_deref(), &house.doors, &admin);
     tokio::task::spawn_local(control::probe_all(current.clone()));
     tokio::task::spawn_local(control::sweep(current.clone()));
 
@@ -71,11 +77,26 @@ async fn until_signal(source: Source, loaded: &Loaded, current: Current) -> anyh
         signal = control::ended() => signal.context("cannot wait for signals")?,
         never = publisher.run(&mut house) => match never {},
     };
+    scope.drain();
     tracing::info!(signal, clients = hub.totals().clients, "draining");
     house.doors.shut().await;
     drain(&workers, current.topology().config().limits.drain).await;
     tracing::info!("ended");
     Ok(())
+}
+
+/// Serves the admin pages until the runtime ends; says where.
+async fn administer(config: &Config, dial: Dial, scope: &Scope) -> anyhow::Result<Vec<Endpoint>> {
+    let pages = Rc::new(admin::Pages::new(scope.clone(), dial)?);
+    let mut endpoints = Vec::new();
+    for endpoint in config.admin.as_slice() {
+        let bound = Listener::bind(endpoint).await;
+        for listener in bound.with_context(|| format!("cannot listen on {endpoint} (admin)"))? {
+            endpoints.extend(listener.endpoint());
+            tokio::task::spawn_local(admin::serve(listener, pages.clone()));
+        }
+    }
+    Ok(endpoints)
 }
 
 /// What follows the configuration beside the topology.
@@ -106,7 +127,7 @@ fn raise_descriptors(config: &Config) {
 }
 
 /// One line that says what listens, what is behind it, and how to change that.
-fn announce(config: &Config, origin: Option<&str>, doors: &Doors) {
+fn announce(config: &Config, origin: Option<&str>, doors: &Doors, admin: &[Endpoint]) {
     let listening = |speech| doors.endpoints(speech).map(ToString::to_string).collect::<Vec<_>>().join(" ");
     let pools: Vec<_> = config
         .pools
@@ -116,6 +137,7 @@ fn announce(config: &Config, origin: Option<&str>, doors: &Doors) {
     tracing::info!(
         memcached = listening(Speech::Memcached),
         http = listening(Speech::Http),
+        admin = admin.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
         pools = pools.join(", "),
         workers = config.workers,
         config = origin.unwrap_or("built in; give a file with --config FILE, see config/ketch.yaml"),

@@ -18,6 +18,7 @@ mod problem;
 mod schema;
 mod setting;
 mod shape;
+mod show;
 mod tree;
 mod typed;
 mod valid;

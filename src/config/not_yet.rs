@@ -1,19 +1,12 @@
 //! Keys that the design has and this version does nothing with: they are refused, not ignored.
 //!
-//! When a feature lands, its line here goes, and with it every refusal. The listeners of the built-in
-//! configuration follow this table too.
+//! When a feature lands, its line here goes, and with it every refusal.
 
 use super::problem::Field;
 use super::tree::Tree;
 
 /// The field (`*` is any name), the one value that is meant (any, when there is none), and what is to come.
-const NOT_YET: &[(&str, Option<&str>, &str)] =
-    &[("admin", None, "the admin server"), ("pools.*.handover", None, "asking the old owner after a change")];
-
-/// Whether this version does something with a field, named as in the table.
-pub(super) fn is_supported(field: &str) -> bool {
-    fields().all(|pattern| pattern != field)
-}
+const NOT_YET: &[(&str, Option<&str>, &str)] = &[("pools.*.handover", None, "asking the old owner after a change")];
 
 /// The fields of which every value is refused, as patterns.
 pub(super) fn fields() -> impl Iterator<Item = &'static str> {
@@ -55,7 +48,6 @@ mod tests {
         for (pattern, only, _) in NOT_YET {
             let path: Vec<_> = pattern.split('.').map(|key| if key == "*" { "any" } else { key }).collect();
             assert!(refusals(&path, &Tree::Scalar(only.unwrap_or("x").to_owned())), "{pattern}");
-            assert_eq!(is_supported(pattern), only.is_some(), "{pattern}");
         }
     }
 

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::not_yet;
 use crate::model::{Endpoint, Placement};
 
 /// A whole configuration.
@@ -282,7 +281,7 @@ impl std::fmt::Debug for Password {
 
 /// Where the admin server listens when nothing else is typed.
 pub(super) fn default_admin() -> Option<Endpoint> {
-    not_yet::is_supported("admin").then(|| local(11290))
+    Some(local(11290))
 }
 
 /// Data-plane threads when the file says `auto`: the cores that this process may use.

@@ -2,11 +2,12 @@
 
 use std::future::ready;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::oneshot::Receiver;
 
-use crate::metrics::Hub;
+use crate::metrics::{Door, Hub};
 use crate::net::{Accepted, Listener};
 use crate::topology::Current;
 
@@ -47,13 +48,16 @@ pub(super) struct Acceptor {
     workers: Vec<Post>,
     current: Current,
     hub: Hub,
+    door: Arc<Door>,
     in_trouble: bool,
 }
 
 impl Acceptor {
     /// An acceptor that lets in up to `limits.connections` clients, over all listeners.
     pub(super) fn new(listener: Listener, speech: Speech, workers: Vec<Post>, current: Current, hub: Hub) -> Self {
-        Self { listener, speech, workers, current, hub, in_trouble: false }
+        let label = listener.endpoint().map(|endpoint| endpoint.to_string());
+        let door = hub.door(label.as_deref().unwrap_or("unknown"));
+        Self { listener, speech, workers, current, hub, door, in_trouble: false }
     }
 
     /// Accepts until the other end of `stop` is dropped, and then whoever is in the kernel's queue.
@@ -101,7 +105,7 @@ impl Acceptor {
         }
         self.hub.accepted().raise();
         if let Some(worker) = self.workers.iter().min_by_key(|worker| worker.clients()) {
-            worker.client(client, self.speech);
+            worker.client(client, self.speech, self.door.clone());
         }
     }
 }

@@ -154,7 +154,10 @@ impl Receive for Replies {
         queue.usual = (queue.usual - queue.usual / 8).max(weight);
         let reply = match self.charge.add_fairly(weight, self.share.get()) {
             true => reply,
-            false => Reply::never_sent(FailureKind::Memory),
+            false => {
+                self.charge.tell();
+                Reply::never_sent(FailureKind::Memory)
+            }
         };
         *slot = match std::mem::replace(slot, Slot::Line(Bytes::new())) {
             Slot::Open(spelling) => Slot::Answered(spelling, reply),

@@ -17,7 +17,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::replies::Replies;
 use super::statistics::statistics;
-use super::worker::Station;
+use super::worker::{Entrance, Station};
 use crate::memory::make_room;
 use crate::net::Stream;
 use crate::wire::{Closing, Command, CommandDecoder, Outbox};
@@ -43,6 +43,7 @@ pub(super) struct Desk {
 /// A client and what it is owed.
 pub(super) struct Session {
     station: Rc<Station>,
+    entrance: Entrance,
     stream: Stream,
     decoder: CommandDecoder,
     replies: Rc<Replies>,
@@ -67,12 +68,13 @@ struct Idle {
 }
 
 impl Session {
-    pub(super) fn new(station: Rc<Station>, stream: Stream, replies: Rc<Replies>) -> Self {
+    pub(super) fn new(station: Rc<Station>, stream: Stream, replies: Rc<Replies>, entrance: Entrance) -> Self {
         let limits = station.limits();
         let idle = limits.client_idle.map(|limit| Idle::new(limit, Instant::now()));
         let decoder = CommandDecoder::new(limits.value_size);
         let (input, output) = (BytesMut::new(), Outbox::new());
-        Self { station, stream, decoder, replies, input, output, held: 0, ended: false, paused: false, idle }
+        let (held, ended, paused) = (0, false, false);
+        Self { station, entrance, stream, decoder, replies, input, output, held, ended, paused, idle }
     }
 
     /// Serves the client until it leaves. Dropping the future closes the connection; what was asked goes on.
@@ -134,7 +136,7 @@ impl Session {
     fn write(&mut self, desk: &mut Desk, cx: &mut Context<'_>) -> io::Result<Poll<()>> {
         if !self.output.is_empty() {
             let (count, result) = self.stream.write_from(&mut self.output, cx);
-            self.station.cells.bytes_written.add(count as u64);
+            self.entrance.cells.bytes_written.add(count as u64);
             self.replies.charge().free(count);
             if !matches!(result, Ok(Poll::Ready(()))) {
                 return result;
@@ -143,7 +145,7 @@ impl Session {
         }
         self.replies.collect(&mut desk.output);
         let (count, result) = self.stream.write_from(&mut desk.output, cx);
-        self.station.cells.bytes_written.add(count as u64);
+        self.entrance.cells.bytes_written.add(count as u64);
         if !desk.output.is_empty() {
             std::mem::swap(&mut desk.output, &mut self.output);
             self.replies.charge().keep(self.output.len());
@@ -178,7 +180,7 @@ impl Session {
     }
 
     fn heard(&mut self, count: usize) {
-        self.station.cells.bytes_read.add(count as u64);
+        self.entrance.cells.bytes_read.add(count as u64);
         if let Some(idle) = &mut self.idle {
             idle.heard = Instant::now();
         }
@@ -229,6 +231,7 @@ impl Session {
         }
         charge.keep(size);
         if let (false, Some(command)) = (self.paused, self.decoder.abandon(&mut self.input)) {
+            charge.tell();
             self.carry_out(command);
             self.ask();
             self.hold();
@@ -239,7 +242,7 @@ impl Session {
         match command {
             Command::Ask { request, spelling } => {
                 if let Some(reply_to) = self.replies.owe(spelling) {
-                    self.station.view().dispatch(request, reply_to);
+                    self.station.view().dispatch(request, reply_to.by(self.entrance.number));
                 }
             }
             Command::Refuse(line) => {

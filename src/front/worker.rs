@@ -16,7 +16,7 @@ use super::replies::Replies;
 use super::session::{Desk, Session};
 use crate::config::Limits;
 use crate::memory::{Charge, Memory};
-use crate::metrics::{Hub, WorkerCells};
+use crate::metrics::{Door, DoorCells, Hub, WorkerCells};
 use crate::net::Accepted;
 use crate::topology::{Current, Lookout, Place, View};
 use crate::wire::Closing;
@@ -39,7 +39,7 @@ pub struct Post {
 }
 
 enum Letter {
-    Client(Accepted, Speech),
+    Client(Accepted, Speech, Arc<Door>),
     Look,
     Drain,
 }
@@ -79,10 +79,10 @@ impl Worker {
 }
 
 impl Post {
-    /// Hands over a client.
-    pub fn client(&self, client: Accepted, speech: Speech) {
+    /// Hands over a client that came in by this door.
+    pub fn client(&self, client: Accepted, speech: Speech, door: Arc<Door>) {
         self.cells.clients.raise();
-        if self.sender.send(Letter::Client(client, speech)).is_err() {
+        if self.sender.send(Letter::Client(client, speech, door)).is_err() {
             self.cells.clients.lower();
         }
     }
@@ -113,6 +113,13 @@ pub(super) trait Close {
     /// The limits are others: it may hold `share` bytes even when memory is scarce. Whoever looks at the limits with
     /// each request need not be told.
     fn allow(&self, _share: usize) {}
+}
+
+/// By which listener a client came in.
+pub(super) struct Entrance {
+    /// The listener's number, for what is counted by it.
+    pub(super) number: u8,
+    pub(super) cells: Arc<DoorCells>,
 }
 
 /// What the sessions of a worker share.
@@ -186,14 +193,14 @@ impl Station {
     async fn work(self: Rc<Self>, mut letters: UnboundedReceiver<Letter>) {
         while let Some(letter) = letters.recv().await {
             match letter {
-                Letter::Client(client, speech) => self.serve(client, speech),
+                Letter::Client(client, speech, door) => self.serve(client, speech, &door),
                 Letter::Look => drop(self.view()),
                 Letter::Drain => return self.drain().await,
             }
         }
     }
 
-    fn serve(self: &Rc<Self>, client: Accepted, speech: Speech) {
+    fn serve(self: &Rc<Self>, client: Accepted, speech: Speech, door: &Door) {
         let stream = match client.adopt() {
             Ok(stream) => stream,
             Err(error) => {
@@ -201,26 +208,35 @@ impl Station {
                 return tracing::warn!(%error, "cannot serve a client");
             }
         };
+        let entrance = Entrance { number: door.number, cells: door.worker(self.index) };
+        let cells = entrance.cells.clone();
         match speech {
             Speech::Memcached => {
                 let replies = Replies::new(Charge::new(&self.memory), self.limits().client_buffer);
-                self.attend(replies.clone(), Session::new(self.clone(), stream, replies).run());
+                self.attend(cells, replies.clone(), Session::new(self.clone(), stream, replies, entrance).run());
             }
             Speech::Http => {
                 let client = Rc::new(http::Client::default());
-                self.attend(client.clone(), client.serve(self.clone(), stream));
+                self.attend(cells, client.clone(), client.serve(self.clone(), stream, entrance));
             }
         }
     }
 
     /// Runs a session until it ends; it can be closed meanwhile.
-    fn attend(self: &Rc<Self>, client: Rc<dyn Close>, session: impl Future<Output = ()> + 'static) {
+    fn attend(
+        self: &Rc<Self>,
+        cells: Arc<DoorCells>,
+        client: Rc<dyn Close>,
+        session: impl Future<Output = ()> + 'static,
+    ) {
+        cells.clients.shift(0, 1);
         let place = self.sessions.borrow_mut().insert(client);
         let station = self.clone();
         tokio::task::spawn_local(async move {
             session.await;
             station.sessions.borrow_mut().remove(place);
             station.cells.clients.lower();
+            cells.clients.shift(1, 0);
         });
     }
 

@@ -5,8 +5,14 @@
 
 mod cells;
 mod command;
+mod histogram;
+mod hot;
 mod hub;
+mod link;
 
-pub use cells::{Counter, Gauge, PoolCells, WorkerCells};
+pub use cells::{Counter, DoorCells, Gauge, NodeCells, PoolCells, WorkerCells};
 pub use command::{Command, Outcome, Refusal};
-pub use hub::{Hub, PoolTotals, Totals};
+pub use histogram::{Histogram, Spread, Took};
+pub use hot::HotKeys;
+pub use hub::{Door, Hub, NodeTotals, PoolTotals, Totals};
+pub use link::LinkCells;

@@ -17,6 +17,7 @@ pub trait Receive {
 pub struct ReplyTo {
     receiver: Option<Rc<dyn Receive>>,
     tag: u64,
+    listener: u8,
 }
 
 impl ReplyTo {
@@ -24,7 +25,22 @@ impl ReplyTo {
     #[inline]
     #[must_use]
     pub fn new(receiver: Rc<dyn Receive>, tag: u64) -> Self {
-        Self { receiver: Some(receiver), tag }
+        Self { receiver: Some(receiver), tag, listener: 0 }
+    }
+
+    /// The same for a request that came in by the listener of this number.
+    #[inline]
+    #[must_use]
+    pub fn by(mut self, listener: u8) -> Self {
+        self.listener = listener;
+        self
+    }
+
+    /// The number of the listener that the request came in by; 0 when nobody said.
+    #[inline]
+    #[must_use]
+    pub fn listener(&self) -> u8 {
+        self.listener
     }
 
     /// Hands over the reply.

@@ -8,6 +8,7 @@ use crate::model::{Receive, Reply, ReplyTo};
 /// A `flush_all` under way: `OK` when every node said so, else how many did not.
 pub struct Broadcast {
     total: usize,
+    listener: u8,
     state: RefCell<State>,
 }
 
@@ -25,17 +26,18 @@ impl Broadcast {
     /// Waits for `total` nodes; answers at once where there are none.
     #[must_use]
     pub fn new(total: usize, reply_to: ReplyTo) -> Rc<Self> {
+        let listener = reply_to.listener();
         let mut state = State { missing: total, failed: 0, refusal: None, agreed: true, reply_to: Some(reply_to) };
         if let (0, Some(reply_to)) = (total, state.reply_to.take_if(|_| total == 0)) {
             reply_to.answer(Reply::Ok);
         }
-        Rc::new(Self { total, state: RefCell::new(state) })
+        Rc::new(Self { total, listener, state: RefCell::new(state) })
     }
 
     /// The return address of one node.
     #[must_use]
     pub fn part(self: &Rc<Self>) -> ReplyTo {
-        ReplyTo::new(self.clone(), 0)
+        ReplyTo::new(self.clone(), 0).by(self.listener)
     }
 }
 

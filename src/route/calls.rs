@@ -107,6 +107,7 @@ impl Calls {
     /// Sends `request`, unless it can share the answer of a read that is open.
     #[inline]
     pub(super) fn open(&self, call: Call, request: Request) {
+        self.cells.hot.see(request.keys());
         let may_share = self.policy.get().coalesce && request.is_shareable();
         if !may_share {
             if self.policy.get().coalesce && !request.is_idempotent() {
@@ -180,15 +181,15 @@ impl Calls {
     }
 
     /// Counts the answer to one of those who asked.
-    fn count(&self, call: &Call, reply: &Reply) {
+    fn count(&self, call: &Call, listener: u8, reply: &Reply) {
         match reply {
             Reply::Items(items) => {
                 let hits = items.iter().flatten().count() as u64;
                 let misses = items.len() as u64 - hits;
-                self.cells.count(call.command, Outcome::Hit, hits);
-                self.cells.count(call.command, Outcome::Miss, misses);
+                self.cells.count(listener, call.command, Outcome::Hit, hits);
+                self.cells.count(listener, call.command, Outcome::Miss, misses);
             }
-            reply => self.cells.count(call.command, Outcome::of(call.command, reply), call.keys()),
+            reply => self.cells.count(listener, call.command, Outcome::of(call.command, reply), call.keys()),
         }
         if let Reply::Refused(line) = reply {
             self.cells.refuse(line);
@@ -226,10 +227,10 @@ impl Receive for Calls {
             Reply::Failed(failure) => self.excuse(&call, failure),
             reply => reply,
         };
-        self.count(&call, &reply);
+        self.count(&call, call.reply_to.listener(), &reply);
         for joined in std::mem::take(&mut call.joined) {
             self.cells.coalesced.add(1);
-            self.count(&call, &reply);
+            self.count(&call, joined.listener(), &reply);
             joined.answer(reply.clone());
         }
         call.reply_to.answer(reply);

@@ -15,6 +15,7 @@ pub struct Gather {
     positions: Vec<Vec<u32>>,
     /// The values that wait for the others.
     charge: Charge,
+    listener: u8,
     state: RefCell<State>,
 }
 
@@ -30,14 +31,15 @@ impl Gather {
     #[must_use]
     pub fn new(keys: usize, positions: Vec<Vec<u32>>, charge: Charge, reply_to: ReplyTo) -> Rc<Self> {
         let items = std::iter::repeat_n(None, keys).collect();
+        let listener = reply_to.listener();
         let state = State { items, missing: positions.len(), trouble: None, reply_to: Some(reply_to) };
-        Rc::new(Self { positions, charge, state: RefCell::new(state) })
+        Rc::new(Self { positions, charge, listener, state: RefCell::new(state) })
     }
 
     /// The return address of one part.
     #[must_use]
     pub fn part(self: &Rc<Self>, index: usize) -> ReplyTo {
-        ReplyTo::new(self.clone(), index as u64)
+        ReplyTo::new(self.clone(), index as u64).by(self.listener)
     }
 }
 
@@ -46,6 +48,7 @@ impl Receive for Gather {
         let mut state = self.state.borrow_mut();
         match reply {
             Reply::Items(_) if !self.charge.add(reply.weight()) => {
+                self.charge.tell();
                 state.trouble.get_or_insert(Reply::never_sent(FailureKind::Memory));
             }
             Reply::Items(items) => {

@@ -11,7 +11,7 @@ use super::gather::Gather;
 use super::pool::{Pool, Seat};
 use crate::backend::{Link, Node};
 use crate::memory::{Charge, Memory};
-use crate::metrics::{Command, PoolCells};
+use crate::metrics::{Command, Hub};
 use crate::model::{Expiry, FailureKind, Key, Keys, Read, ReplyTo, Request};
 
 /// The connections of a worker to a pool's nodes, and what it has asked of them. Belongs to its thread.
@@ -33,14 +33,15 @@ struct Part {
 impl Lane {
     /// Opens a link to every node, or takes over the one that `earlier` has to the same node, and its open calls.
     #[must_use]
-    pub fn open(pool: Arc<Pool>, cells: Arc<PoolCells>, memory: &Rc<Memory>, earlier: Option<&Self>) -> Self {
+    pub fn open(pool: Arc<Pool>, (hub, worker): (&Hub, usize), memory: &Rc<Memory>, earlier: Option<&Self>) -> Self {
         let same = |node| earlier?.links.iter().find(|link| Arc::ptr_eq(link.node(), node)).cloned();
         let kept = |node| same(node).filter(|link| link.adopt());
-        let open = |node: &Arc<Node>| Rc::new(Link::open(node.clone(), memory));
+        let cells = |node: &Arc<Node>| hub.link(pool.name(), &node.name, worker);
+        let open = |node: &Arc<Node>| Rc::new(Link::open(node.clone(), cells(node), memory));
         let links = pool.nodes().iter().map(|node| kept(node).unwrap_or_else(|| open(node))).collect();
         let calls = match earlier {
             Some(earlier) => earlier.calls.clone(),
-            None => Calls::new(cells),
+            None => Calls::new(hub.pool(pool.name(), worker)),
         };
         calls.adopt(pool.policy());
         Self { pool, links, calls, memory: memory.clone() }

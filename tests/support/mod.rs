@@ -142,6 +142,8 @@ pub struct Ketch {
     pub process: Process,
     /// Where it speaks memcached.
     pub memcached: SocketAddr,
+    /// Where its admin server is, unless the test's configuration says otherwise.
+    pub admin: SocketAddr,
     /// Where it speaks HTTP, if it was started so.
     pub http: Option<SocketAddr>,
     /// Where it keeps its configuration file.
@@ -151,7 +153,7 @@ pub struct Ketch {
 impl Ketch {
     /// Starts ketch with the `pools` and `routes` of `config`; workers, listeners and limits may be given too.
     ///
-    /// `listeners` is added with a free port where `config` has none.
+    /// `listeners` and `admin` are added with free ports where `config` has none.
     pub fn start(config: &str) -> Self {
         Self::start_with(config, &[])
     }
@@ -174,9 +176,10 @@ impl Ketch {
     fn try_with(config: &str, environment: &[(&str, &str)], http: bool) -> Option<Self> {
         let port = free_port();
         let http = http.then(|| SocketAddr::from(([127, 0, 0, 1], free_port())));
+        let admin = SocketAddr::from(([127, 0, 0, 1], free_port()));
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("ketch.yaml");
-        std::fs::write(&file, listening(config, port, http)).unwrap();
+        std::fs::write(&file, listening(config, port, http, admin)).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_ketch"));
         command.arg("--config").arg(&file).stdout(Stdio::null());
         if std::env::var_os("KETCH_TEST_LOG").is_none() {
@@ -186,7 +189,7 @@ impl Ketch {
         let mut process = Process::spawn(&mut command);
         let memcached: SocketAddr = ([127, 0, 0, 1], port).into();
         // Every address is bound before one is served.
-        listens(&mut process, memcached).then_some(Self { process, memcached, http, folder })
+        listens(&mut process, memcached).then_some(Self { process, memcached, admin, http, folder })
     }
 
     /// One pool of memcached servers, everything else by default.
@@ -203,7 +206,7 @@ impl Ketch {
     /// Puts another configuration in the place of its file, in one step; see [`Ketch::start`] for its listeners.
     pub fn configure(&self, config: &str) {
         let new = self.folder.path().join("new.yaml");
-        std::fs::write(&new, listening(config, self.memcached.port(), self.http)).unwrap();
+        std::fs::write(&new, listening(config, self.memcached.port(), self.http, self.admin)).unwrap();
         std::fs::rename(new, self.folder.path().join("ketch.yaml")).unwrap();
     }
 
@@ -229,15 +232,34 @@ impl Ketch {
     pub fn connect(&self) -> Client {
         Client::connect(self.memcached)
     }
+
+    /// What the admin server answers to a GET: status and body.
+    pub fn look(&self, path: &str) -> (u16, String) {
+        self::http(self.admin, "GET", path, "")
+    }
 }
 
 /// `config`, listening on `port`, and for HTTP on `http`, where it does not say where.
-fn listening(config: &str, port: u16, http: Option<SocketAddr>) -> String {
+fn listening(config: &str, port: u16, http: Option<SocketAddr>, admin: SocketAddr) -> String {
     let http: Vec<String> = http.iter().map(ToString::to_string).collect();
-    match config.contains("listeners:") {
-        true => config.to_owned(),
-        false => format!("{config}\nlisteners:\n  memcached: [\"127.0.0.1:{port}\"]\n  http: {http:?}\n"),
+    let mut text = config.to_owned();
+    if !config.contains("listeners:") {
+        text.push_str(&format!("\nlisteners:\n  memcached: [\"127.0.0.1:{port}\"]\n  http: {http:?}\n"));
     }
+    if !config.contains("admin:") {
+        text.push_str(&format!("\nadmin: \"{admin}\"\n"));
+    }
+    text
+}
+
+/// One HTTP request on a connection of its own, with more header lines: status and body.
+pub fn http(address: SocketAddr, method: &str, path: &str, headers: &str) -> (u16, String) {
+    let mut client = Client::connect(address);
+    client.say(format!("{method} {path} HTTP/1.0\r\nhost: {address}\r\n{headers}\r\n"));
+    let answer = String::from_utf8(client.rest()).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer to {path}: {answer}"));
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+    (status.unwrap_or_else(|| panic!("no status in {head}")), body.to_owned())
 }
 
 /// A client that says bytes and hears bytes.

@@ -1,11 +1,15 @@
 //! What became of reloads.
 
+use std::collections::VecDeque;
 use std::time::SystemTime;
 
 use serde::Serialize;
 
 use crate::config::{ConfigError, Problem};
 use crate::topology::Plan;
+
+/// How many reloads are remembered.
+const HISTORY: usize = 20;
 
 /// What a reload changed, or would.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -76,6 +80,10 @@ pub struct Report {
     pub refused: u64,
     /// The last of either.
     pub last: Option<Last>,
+    /// When the last that was done was done, or the process began.
+    pub succeeded: SystemTime,
+    /// When reloads were tried, and why one was refused, the newest last.
+    pub history: VecDeque<(SystemTime, Result<(), String>)>,
 }
 
 impl Refusal {
@@ -94,7 +102,8 @@ impl Refusal {
 
 impl Report {
     pub(super) fn new(hash: String) -> Self {
-        Self { hash, since: SystemTime::now(), done: 0, refused: 0, last: None }
+        let now = SystemTime::now();
+        Self { hash, since: now, done: 0, refused: 0, last: None, succeeded: now, history: VecDeque::new() }
     }
 
     /// Notes what became of a reload.
@@ -103,6 +112,7 @@ impl Report {
         match &result {
             Ok(outcome) => {
                 self.done += 1;
+                self.succeeded = at;
                 if self.hash != outcome.config_hash {
                     self.hash.clone_from(&outcome.config_hash);
                     self.since = at;
@@ -110,6 +120,10 @@ impl Report {
             }
             Err(_) => self.refused += 1,
         }
+        if self.history.len() == HISTORY {
+            self.history.pop_front();
+        }
+        self.history.push_back((at, result.as_ref().map(drop).map_err(ToString::to_string)));
         self.last = Some(Last { at, cause, result });
     }
 }

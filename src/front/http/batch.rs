@@ -224,7 +224,7 @@ impl Board {
             slots.first + slots.replies.len() as u64 - 1
         };
         let request = command(MetaVerb::Get, key, "c f t v", Bytes::new());
-        caller.view.dispatch(request, ReplyTo::new(self.clone(), tag));
+        caller.view.dispatch(request, ReplyTo::new(self.clone(), tag).by(caller.listener));
     }
 
     /// The reply whose turn it is.

@@ -20,11 +20,13 @@ use crate::topology::View;
 pub(super) struct Caller {
     pub(super) station: Rc<Station>,
     pub(super) view: Rc<View>,
+    pub(super) listener: u8,
 }
 
 impl Caller {
-    pub(super) fn new(station: &Rc<Station>) -> Self {
-        Self { station: station.clone(), view: station.view() }
+    /// Who came in by the listener of this number.
+    pub(super) fn new(station: &Rc<Station>, listener: u8) -> Self {
+        Self { station: station.clone(), view: station.view(), listener }
     }
 
     /// Carries out one meta command. The value that comes back is held by `charge`.
@@ -40,7 +42,7 @@ impl Caller {
         charge: &Charge,
     ) -> Result<MetaReply, Problem> {
         let answer = Rc::new(Answer::default());
-        self.view.dispatch(command(verb, key, flags, value), ReplyTo::new(answer.clone(), 0));
+        self.view.dispatch(command(verb, key, flags, value), ReplyTo::new(answer.clone(), 0).by(self.listener));
         met(hold(Wait(answer).await, charge, self.share()))
     }
 
@@ -68,7 +70,10 @@ pub(super) fn command(verb: MetaVerb, key: &Key, flags: &str, value: Bytes) -> R
 pub(super) fn hold(reply: Reply, charge: &Charge, share: usize) -> Reply {
     match charge.add_fairly(reply.weight(), share) {
         true => reply,
-        false => Reply::never_sent(FailureKind::Memory),
+        false => {
+            charge.tell();
+            Reply::never_sent(FailureKind::Memory)
+        }
     }
 }
 

@@ -18,7 +18,7 @@ use super::caller::Caller;
 use super::content::Content;
 use super::pulse::{Metered, Pulse, Watch};
 use super::routes;
-use crate::front::worker::{Close, Station};
+use crate::front::worker::{Close, Entrance, Station};
 use crate::net::Stream;
 
 /// What a client over the limit hears.
@@ -40,11 +40,11 @@ pub(in crate::front) struct Client {
 impl Client {
     /// Serves the client until it leaves, is too slow, or is to go. Dropping the future closes the connection; what was
     /// asked of nodes goes on.
-    pub(in crate::front) async fn serve(self: Rc<Self>, station: Rc<Station>, stream: Stream) {
+    pub(in crate::front) async fn serve(self: Rc<Self>, station: Rc<Station>, stream: Stream, entrance: Entrance) {
         let pulse = Pulse::start();
-        let io = TokioIo::new(Metered::new(stream, pulse.clone(), station.cells.clone()));
+        let io = TokioIo::new(Metered::new(stream, pulse.clone(), entrance.cells.clone()));
         let mut watch = Watch::new(pulse.clone());
-        let service = service_fn(|request| answer(&station, &pulse, request));
+        let service = service_fn(|request| answer(&station, entrance.number, &pulse, request));
         let builder = builder();
         let mut connection = pin!(builder.serve_connection(io, service));
         let mut told = false;
@@ -94,11 +94,12 @@ fn builder() -> Builder<Local> {
 
 fn answer(
     station: &Rc<Station>,
+    listener: u8,
     pulse: &Rc<Pulse>,
     request: Request<Incoming>,
 ) -> impl Future<Output = Result<Response<Content>, Infallible>> + use<> {
     let (open, pulse) = (pulse.request(request.version() == Version::HTTP_2), pulse.clone());
-    let caller = Caller::new(station);
+    let caller = Caller::new(station, listener);
     async move {
         let response = match routes::respond(caller, request).await {
             Ok(response) => response,

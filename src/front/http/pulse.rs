@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::metrics::WorkerCells;
+use crate::metrics::DoorCells;
 use crate::net::Stream;
 
 /// How long the headers of a request may take from their first byte.
@@ -124,12 +124,12 @@ impl Watch {
 pub(super) struct Metered {
     stream: Stream,
     pulse: Rc<Pulse>,
-    cells: Arc<WorkerCells>,
+    cells: Arc<DoorCells>,
     linger: Option<(Pin<Box<Sleep>>, usize)>,
 }
 
 impl Metered {
-    pub(super) fn new(stream: Stream, pulse: Rc<Pulse>, cells: Arc<WorkerCells>) -> Self {
+    pub(super) fn new(stream: Stream, pulse: Rc<Pulse>, cells: Arc<DoorCells>) -> Self {
         Self { stream, pulse, cells, linger: None }
     }
 

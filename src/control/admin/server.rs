@@ -1,0 +1,63 @@
+//! HTTP/1.1 for the admin address.
+
+use std::convert::Infallible;
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::time::sleep;
+
+use super::pages::Pages;
+use crate::model::Endpoint;
+use crate::net::{Accepted, Listener};
+
+/// How long a client may take to send the head of a request; a kept connection is closed after it too.
+const HEAD: Duration = Duration::from_secs(10);
+/// How long to wait when the process has no descriptor left for a client.
+const PAUSE: Duration = Duration::from_millis(100);
+/// The most of a request's head that is read, in bytes.
+const HEAD_SIZE: usize = 16 * 1024;
+
+/// Serves `pages` on a listener for ever, in tasks of the running thread. Dropping the future ends it.
+///
+/// # Panics
+/// Outside a tokio runtime that runs local tasks.
+pub async fn serve(listener: Listener, pages: Rc<Pages>) {
+    warn_when_open(&listener);
+    loop {
+        match listener.accept().await {
+            Ok(client) => drop(tokio::task::spawn_local(converse(client, pages.clone()))),
+            Err(error) => {
+                tracing::debug!(%error, "cannot accept a client of the admin server");
+                sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn converse(client: Accepted, pages: Rc<Pages>) {
+    let Ok(stream) = client.adopt() else { return };
+    let answer = service_fn(move |request| {
+        let pages = pages.clone();
+        async move { Ok::<_, Infallible>(pages.answer(&request).await) }
+    });
+    let mut server = http1::Builder::new();
+    server.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(HEAD_SIZE);
+    // A client that breaks its connection is not news.
+    let _ = server.serve_connection(TokioIo::new(stream), answer).await;
+}
+
+/// Beyond loopback, strangers may read what is told here.
+fn warn_when_open(listener: &Listener) {
+    let Ok(Endpoint::Tcp { host, port }) = listener.endpoint() else { return };
+    if !host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback()) {
+        tracing::warn!(
+            host,
+            port,
+            "the admin server listens beyond this machine: whoever reaches it reads the configuration and the busiest keys"
+        );
+    }
+}
