@@ -53,6 +53,13 @@ impl Topology {
         &self.pools
     }
 
+    /// What the route of `key` says that its values are, for those who ask over HTTP.
+    #[must_use]
+    pub fn content_type_of(&self, key: &Key) -> Option<&str> {
+        let matching = self.config.routes.iter().filter(|route| key.as_bytes().starts_with(&route.prefix));
+        matching.max_by_key(|route| route.prefix.len())?.content_type.as_deref()
+    }
+
     /// The number of the pool that the longest matching prefix names.
     #[inline]
     #[must_use]

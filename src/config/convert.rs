@@ -22,7 +22,7 @@ impl Config {
             admin: default_admin(),
             limits: Limits::default(),
             pools: vec![PoolConfig::embedded()],
-            routes: vec![Route { prefix: Vec::new(), pool: 0 }],
+            routes: vec![Route { prefix: Vec::new(), pool: 0, content_type: None }],
         }
     }
 
@@ -167,7 +167,7 @@ fn only_route(root: &Field<'_>, pools: &[PoolConfig]) -> Vec<Route> {
         root.key("routes")
             .miss(format!("is missing, and there is more than one pool; say which keys go to {}", names(pools)));
     }
-    vec![Route { prefix: Vec::new(), pool: 0 }]
+    vec![Route { prefix: Vec::new(), pool: 0, content_type: None }]
 }
 
 fn routes(at: &Field<'_>, typed: &[RouteText], pools: &[PoolConfig]) -> Vec<Route> {
@@ -185,7 +185,8 @@ fn routes(at: &Field<'_>, typed: &[RouteText], pools: &[PoolConfig]) -> Vec<Rout
             });
         }
         let pool = pool_index(&at, route, pools);
-        routes.push(Route { prefix, pool });
+        let content_type = at.read("content_type", &route.content_type);
+        routes.push(Route { prefix, pool, content_type });
     }
     if routes.iter().all(|route| !route.prefix.is_empty()) {
         let pool = pools.first().map_or("", |pool| &pool.name);

@@ -11,6 +11,7 @@
 //! there.
 
 mod convert;
+mod media_type;
 mod node;
 mod not_yet;
 mod pool;
@@ -24,6 +25,7 @@ mod typed;
 mod valid;
 mod words;
 
+pub use media_type::is_media_type;
 pub use problem::{ConfigError, Problem};
 pub use schema::schema;
 pub use setting::size;

@@ -32,7 +32,7 @@ fn the_built_in_configuration_is_what_the_design_says() {
     assert_eq!(labels, [Some("a"), Some("b"), Some("c")]);
     assert_eq!(config.pools[0].memory, 64 << 20);
     assert_eq!(config.limits.client_idle, None);
-    assert_eq!(config.routes, [Route { prefix: vec![], pool: 0 }]);
+    assert_eq!(config.routes, [Route { prefix: vec![], pool: 0, content_type: None }]);
 }
 
 #[test]
@@ -74,7 +74,10 @@ routes: [{prefix: 'a:', pool: a}, {pool: b}]
     assert_eq!((b.placement.hash_tag, &b.placement.strip_prefix[..]), (Some((b'{', b'}')), &b"ns:"[..]));
     assert_eq!((b.connections, b.max_inflight, b.reads_on_error), (2, 7, ReadsOnError::Error));
     assert_eq!((b.connect_timeout, b.request_timeout), (Duration::from_millis(1), Duration::from_secs(2)));
-    let routes = [Route { prefix: b"a:".to_vec(), pool: 0 }, Route { prefix: vec![], pool: 1 }];
+    let routes = [
+        Route { prefix: b"a:".to_vec(), pool: 0, content_type: None },
+        Route { prefix: vec![], pool: 1, content_type: None },
+    ];
     assert_eq!(config.routes, routes);
 }
 
@@ -102,7 +105,7 @@ fn compatibility_leaves_what_is_given() {
 #[test]
 fn one_pool_needs_no_route() {
     let config = parse("pools: {only: {protocol: embedded, nodes: [a]}}");
-    assert_eq!(config.routes, [Route { prefix: vec![], pool: 0 }]);
+    assert_eq!(config.routes, [Route { prefix: vec![], pool: 0, content_type: None }]);
 }
 
 #[test]

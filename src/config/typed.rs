@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 
+use super::media_type::MediaType;
 use super::setting::{EndpointOrOff, HashTag, Interval, Percent, Size, Span, Text, Typed, Whole, Workers};
 use super::valid::{OnEjected, Protocol, Readmit, ReadsFrom, ReadsOnError};
 use crate::model::{Compatibility, Distribution, Endpoint, HashKind};
@@ -192,6 +193,8 @@ pub(super) struct RouteText {
     pub prefix: Typed<Text>,
     /// The name of a pool.
     pub pool: Typed<Text>,
+    /// What HTTP clients are told that the values are, unless they ask for another; application/octet-stream when left out.
+    pub content_type: Typed<MediaType>,
 }
 
 /// A node: "host:port", "host:port:weight" or "unix:/path", each with a name behind a space if it has one; or a map.

@@ -197,6 +197,8 @@ pub struct Route {
     pub prefix: Vec<u8>,
     /// The place of the pool in [`Config::pools`].
     pub pool: usize,
+    /// What HTTP clients are told that the values are, where it says so: a media type.
+    pub content_type: Option<String>,
 }
 
 impl Default for Listeners {

@@ -248,3 +248,20 @@ fn ketch_describes_itself(served: &Served) {
     assert_eq!(browser.get("/v1/stats?of=settings").json()["item_size_max"], json!(1 << 20));
     assert_eq!(browser.get("/v1/stats?of=conns").status, 400);
 }
+
+#[test]
+fn a_route_may_say_what_its_values_are() {
+    let served = Served::configured(
+        "pools: { main: { protocol: embedded, nodes: [a, b] } }\n\
+         routes: [{ prefix: 'img:', pool: main, content_type: image/png }, { prefix: 'img:raw:', pool: main }, { pool: main }]\n",
+    );
+    let mut browser = served.browser();
+    let mut told = |path: &str| {
+        browser.put(path.split('?').next().unwrap(), "v");
+        browser.get(path).header("content-type").unwrap().to_owned()
+    };
+    assert_eq!(told("/v1/keys/img:1"), "image/png");
+    assert_eq!(told("/v1/keys/img:1?type=image/webp"), "image/webp");
+    assert_eq!(told("/v1/keys/img:raw:1"), "application/octet-stream");
+    assert_eq!(told("/v1/keys/other"), "application/octet-stream");
+}
