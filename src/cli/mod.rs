@@ -9,6 +9,7 @@ mod exchange;
 mod explain;
 mod import;
 mod log;
+mod manual;
 mod plan;
 mod schema;
 mod serve;
@@ -16,7 +17,7 @@ mod serve;
 use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::config::ConfigError;
 
@@ -52,6 +53,10 @@ enum Command {
     Delete(client::Delete),
     /// Print the statistics of a running ketch.
     Stats(client::Stats),
+    /// Print what a shell needs to complete ketch's arguments.
+    Completions(manual::Completions),
+    /// Print the page of the manual.
+    Man,
 }
 
 const ABOUT: &str = "\
@@ -89,6 +94,8 @@ pub fn run() -> ExitCode {
         Some(Command::Set(args)) => client::set(args),
         Some(Command::Delete(args)) => client::delete(args),
         Some(Command::Stats(args)) => client::stats(args),
+        Some(Command::Completions(args)) => manual::completions(args, Arguments::command()),
+        Some(Command::Man) => manual::man(Arguments::command()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -122,10 +129,10 @@ fn print_bytes(bytes: &[u8]) -> anyhow::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use super::*;
 
     #[test]
     fn the_arguments_are_sound() {
-        super::Arguments::command().debug_assert();
+        Arguments::command().debug_assert();
     }
 }

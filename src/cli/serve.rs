@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 
 use super::log;
 use crate::config::{Config, Word};
-use crate::control::{self, Dial, Loaded, Publisher, Scope, Source, Stage, admin};
+use crate::control::{self, Dial, Loaded, Publisher, Scope, Source, Stage, Supervisor, admin};
 use crate::front::{Doors, Opening, Post, Speech, Worker};
 use crate::metrics::Hub;
 use crate::model::Endpoint;
@@ -62,7 +62,11 @@ async fn until_signal(source: Source, loaded: &Loaded, current: Current, dial: D
     let start = |index| Worker::start(index, &current, &hub);
     let workers = (0..config.workers).map(start).collect::<Result<Vec<_>, _>>().context("cannot start a worker")?;
     let posts: Vec<Post> = workers.iter().map(Worker::post).collect();
-    let mut house = House { doors: Doors::new(posts.clone(), current.clone(), hub.clone()), posts };
+    let mut house = House {
+        doors: Doors::new(posts.clone(), current.clone(), hub.clone()),
+        posts,
+        supervisor: Supervisor::from_environment(),
+    };
     let (publisher, reloader) = Publisher::new(source, loaded, current.clone()).context("cannot wait for SIGHUP")?;
     let scope = Scope::new(hub.clone(), current.clone(), reloader);
     // Before the clients: whoever is served can be looked at.
@@ -77,6 +81,7 @@ async fn until_signal(source: Source, loaded: &Loaded, current: Current, dial: D
         signal = control::ended() => signal.context("cannot wait for signals")?,
         never = publisher.run(&mut house) => match never {},
     };
+    house.supervisor.stopping();
     scope.drain();
     tracing::info!(signal, clients = hub.totals().clients, "draining");
     house.doors.shut().await;
@@ -103,6 +108,7 @@ async fn administer(config: &Config, dial: Dial, scope: &Scope) -> anyhow::Resul
 struct House {
     doors: Doors,
     posts: Vec<Post>,
+    supervisor: Supervisor,
 }
 
 impl Stage for House {
@@ -118,6 +124,8 @@ impl Stage for House {
     fn commit(&mut self, opening: Opening) {
         self.doors.commit(opening);
         self.posts.iter().for_each(Post::look);
+        // The first time too: who is not ready yet takes only the second of its two words.
+        self.supervisor.reloaded();
     }
 }
 

@@ -7,6 +7,7 @@ mod descriptors;
 mod dial;
 mod exposition;
 mod family;
+mod notify;
 mod probes;
 mod readmission;
 mod reload;
@@ -18,6 +19,7 @@ pub mod admin;
 
 pub use descriptors::raise as raise_descriptors;
 pub use dial::Dial;
+pub use notify::Supervisor;
 pub use probes::probe_all;
 pub use reload::{Cause, Last, Loaded, Outcome, Publisher, Refusal, Reloader, Report, Source, Stage};
 pub use scope::Scope;

@@ -6,5 +6,6 @@ mod support;
 mod admin;
 mod cardinality;
 mod metrics;
+mod packaging;
 mod page;
 mod prometheus;
