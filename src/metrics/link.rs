@@ -30,7 +30,7 @@ impl LinkCells {
         self.count(command, took, 1);
     }
 
-    /// Carries out what takes less time than two looks at the clock: one in [`SAMPLE`] is timed, for all since the
+    /// Carries out what takes less time than two looks at the clock: one in `SAMPLE` is timed, for all since the
     /// last.
     #[inline]
     pub fn sample(&self, command: Command, carry_out: impl FnOnce() -> Reply) -> Reply {

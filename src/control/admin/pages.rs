@@ -38,7 +38,7 @@ impl Pages {
     /// Pages about `scope`, with the log's level on `dial`.
     ///
     /// # Errors
-    /// See [`Exposition::new`].
+    /// See `Exposition::new`.
     pub fn new(scope: Scope, dial: Dial) -> anyhow::Result<Self> {
         Ok(Self { exposition: Exposition::new(scope.clone())?, scope, dial })
     }
