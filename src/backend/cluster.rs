@@ -32,7 +32,7 @@ use super::node::{Node, Seeds};
 use crate::memory::Charge;
 use crate::model::{Endpoint, Failure, FailureKind, Reply, ReplyTo, Request, Sent};
 use crate::wire::Outbox;
-use crate::wire::resp::{self, Element};
+use crate::wire::resp::{self, Element, Script};
 
 /// Between two tries of a request that was told to come later: a failover takes seconds, a slot's move milliseconds.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -267,9 +267,16 @@ async fn reach(node: &Node, seeds: &Seeds) -> Result<ClusterConnection, Option<B
     let mut connection = client.get_async_connection().await.map_err(refusal)?;
     let mut name = redis::cmd("CLIENT");
     name.arg("SETNAME").arg("ketch");
-    // For people who look at a server; a user who may not say so serves as well.
-    let every = RoutingInfo::MultiNode((MultipleNodeRoutingInfo::AllNodes, Some(ResponsePolicy::AllSucceeded)));
-    let _ = connection.route_command(name, every).await;
+    let load = |script: Script| {
+        let mut load = redis::cmd("SCRIPT");
+        load.arg("LOAD").arg(script.body());
+        load
+    };
+    for command in std::iter::once(name).chain(Script::ALL.map(load)) {
+        let every = (MultipleNodeRoutingInfo::AllNodes, Some(ResponsePolicy::AllSucceeded));
+        // A user who may not say so serves as well; a server that lacks a script says so when it is called.
+        let _ = connection.route_command(command, RoutingInfo::MultiNode(every)).await;
+    }
     Ok(connection)
 }
 
