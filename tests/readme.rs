@@ -28,7 +28,8 @@ use support::{Process, free_port, program, wait_for};
 
 /// What ketch has built in, as far as a reader of the page can tell.
 const BUILT_IN: &str = "pools: { default: { protocol: embedded, nodes: [a, b, c] } }\nroutes: [{ pool: default }]\n\
-                        listeners: { memcached: [\"127.0.0.1:11211\"], http: [] }\nadmin: off\n";
+                        listeners: { memcached: [\"127.0.0.1:11211\"], http: [\"127.0.0.1:11280\"] }\n\
+                        admin: \"127.0.0.1:11290\"\n";
 
 #[test]
 fn its_commands_do_what_it_says() {

@@ -272,7 +272,9 @@ impl Serving {
     fn start(config: &str, address: SocketAddr) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("ketch.yaml");
-        std::fs::write(&file, config).unwrap();
+        // The admin server's own address is for one ketch only.
+        let admin = if config.contains("admin:") { "" } else { "\nadmin: off\n" };
+        std::fs::write(&file, format!("{config}{admin}")).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_ketch"));
         command.arg("--config").arg(&file).stdout(Stdio::null());
         command.stderr(std::fs::File::create(folder.path().join("log")).unwrap());
