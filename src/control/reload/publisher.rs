@@ -103,7 +103,8 @@ impl Publisher {
             Ok(outcome) => tell(cause, outcome),
             Err(refusal) => {
                 let reason = refusal.label();
-                tracing::error!(?cause, reason, "the configuration is not reloaded, the last one stays\n{refusal}");
+                let error = refusal.to_string().replace('\n', "; "); // one event, one line
+                tracing::error!(?cause, reason, %error, "the configuration is not reloaded, the last one stays");
             }
         }
         self.report.lock().unwrap_or_else(PoisonError::into_inner).note(cause, result.clone());

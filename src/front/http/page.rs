@@ -10,9 +10,14 @@ const PAGE: &str = include_str!("page.html");
 /// OpenAPI 3.1, without the version of the program.
 const DESCRIPTION: &str = include_str!("openapi.json");
 
-/// A page with the commands to try.
-pub(super) fn page() -> Response<Content> {
-    let mut response = respond("text/html; charset=utf-8", PAGE);
+/// Where the commands of the page ask when the client does not say where it came from.
+const HERE: &str = "localhost:11280";
+
+/// A page with the commands to try, at the address by which the client came.
+pub(super) fn page(host: Option<&HeaderValue>) -> Response<Content> {
+    let is_plain = |host: &&str| host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".:-[]".contains(&byte));
+    let host = host.and_then(|host| host.to_str().ok()).filter(is_plain).unwrap_or(HERE);
+    let mut response = respond("text/html; charset=utf-8", PAGE.replace(HERE, host));
     let policy = HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'");
     response.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
     response
@@ -54,6 +59,17 @@ mod tests {
                 named.sort_unstable();
                 assert_eq!(named, route.parameters(&method.to_uppercase().parse().unwrap()), "{method} {}", route.path);
             }
+        }
+    }
+
+    #[tokio::test]
+    async fn the_page_asks_where_the_client_did_and_repeats_nothing_odd() {
+        use http_body_util::BodyExt;
+        for (host, shown) in [("cache:80", "cache:80/v1"), ("<script>", "localhost:11280/v1")] {
+            let page = page(Some(&HeaderValue::from_static(host))).into_body();
+            let Ok(page) = page.collect().await;
+            let text = String::from_utf8(page.to_bytes().to_vec()).unwrap();
+            assert!(text.contains(shown) && !text.contains("<script>"), "{text}");
         }
     }
 

@@ -103,7 +103,7 @@ pub(super) async fn respond(caller: Caller, request: Request<Incoming>) -> Resul
     let key = || -> Result<Key, Problem> { target::key(segment) };
     let (method, headers) = (&head.method, &head.headers);
     match (route.resource, method) {
-        (Resource::Page, _) => Ok(page::page()),
+        (Resource::Page, _) => Ok(page::page(headers.get(HOST))),
         (Resource::Description, _) => Ok(page::description()),
         (Resource::Stats, _) => stats::get(&caller, &query),
         (Resource::Batch, _) => batch::get(caller, headers, incoming).await,
