@@ -44,6 +44,8 @@ pub struct ReplyDecoder {
     elements: Elements,
     /// How many elements the reply at hand still lacks, as far as is known; none is at hand at 0.
     left: usize,
+    /// The reply at hand has had its array.
+    in_array: bool,
     items: Items,
     /// The bytes of the values in `items`.
     held: usize,
@@ -62,6 +64,7 @@ impl ReplyDecoder {
         Self {
             elements: Elements::new(value_size.saturating_add(envelope::HEAD)),
             left: 0,
+            in_array: false,
             items: Items::new(),
             held: 0,
             given_up: false,
@@ -164,7 +167,10 @@ impl ReplyDecoder {
     }
 
     fn expect(&mut self, asked: &Request, len: usize) -> Result<(), Garbage> {
+        // Nothing that is asked is answered by an array in an array; such ones could go on without an end.
+        let is_inner = std::mem::replace(&mut self.in_array, true);
         let fits = match asked {
+            _ if is_inner => false,
             Request::Read(read) => read.touch.is_none() && len == read.keys.as_slice().len(),
             _ => len <= MOST,
         };
@@ -208,6 +214,7 @@ impl ReplyDecoder {
             (std::mem::take(&mut self.items), std::mem::take(&mut self.heard), self.error.take());
         self.lacks_script = error.as_ref().is_some_and(|line| line.starts_with(b"SERVER_ERROR NOSCRIPT"));
         self.held = 0;
+        self.in_array = false;
         if std::mem::take(&mut self.given_up) {
             return Ok(Reply::never_sent(FailureKind::Memory));
         }
