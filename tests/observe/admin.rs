@@ -135,3 +135,20 @@ fn an_address_beyond_loopback_is_warned_of() {
     wait_for("the warning", || ketch.log().contains("listens beyond this machine").then_some(()));
     assert!(!Ketch::embedded().log().contains("listens beyond this machine"));
 }
+
+#[test]
+fn those_who_watch_are_so_many_and_no_more() {
+    let ketch = Ketch::embedded();
+    let watch = || {
+        let mut watcher = Client::connect(ketch.admin);
+        watcher.say("GET /events HTTP/1.1\r\nHost: ketch\r\n\r\n");
+        let said = watcher.line();
+        (watcher, said)
+    };
+    let watchers: Vec<_> = (0..32).map(|_| watch()).collect();
+    assert!(watchers.iter().all(|(_, said)| said.contains(" 200 ")));
+    assert!(watch().1.contains(" 503 "));
+    assert_eq!(ketch.look("/healthz").0, 200);
+    drop(watchers);
+    wait_for("a seat", || watch().1.contains(" 200 ").then_some(()));
+}

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -16,13 +17,15 @@ use crate::control::Scope;
 pub(super) struct Events {
     scope: Scope,
     ticks: Interval,
+    /// Its seat among those who watch; given back when it is dropped.
+    _seat: Rc<()>,
 }
 
 impl Events {
-    pub(super) fn new(scope: Scope, period: Duration) -> Self {
+    pub(super) fn new(scope: Scope, period: Duration, seat: Rc<()>) -> Self {
         let mut ticks = interval(period);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Self { scope, ticks }
+        Self { scope, ticks, _seat: seat }
     }
 }
 

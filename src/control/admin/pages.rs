@@ -1,5 +1,6 @@
 //! Which path gets which answer.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -25,11 +26,16 @@ const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 
 /// Between two events of the status page.
 const EVENTS: Duration = Duration::from_secs(1);
 
+/// The most streams of events at once: each costs the control thread, which probes the nodes.
+const WATCHERS: usize = 32;
+
 /// What is served at the admin address.
 pub struct Pages {
     scope: Scope,
     exposition: Exposition,
     dial: Dial,
+    /// A clone of it for each stream of events.
+    seats: Rc<()>,
 }
 
 pub(super) type Answer = Response<Either<Full<Bytes>, Events>>;
@@ -40,7 +46,7 @@ impl Pages {
     /// # Errors
     /// See `Exposition::new`.
     pub fn new(scope: Scope, dial: Dial) -> anyhow::Result<Self> {
-        Ok(Self { exposition: Exposition::new(scope.clone())?, scope, dial })
+        Ok(Self { exposition: Exposition::new(scope.clone())?, scope, dial, seats: Rc::default() })
     }
 
     /// The answer to a request; a body that came with it is not read.
@@ -70,8 +76,11 @@ impl Pages {
             "/explain" => self.explain(query),
             "/config" => json_answer(&self.scope.config().to_json()),
             "/hotkeys" => json_answer(&view::hot_keys(&self.scope)),
+            "/events" if Rc::strong_count(&self.seats) > WATCHERS => {
+                text(StatusCode::SERVICE_UNAVAILABLE, "too many watch already\n")
+            }
             "/events" => {
-                let events = Events::new(self.scope.clone(), EVENTS);
+                let events = Events::new(self.scope.clone(), EVENTS, self.seats.clone());
                 with(Response::new(Either::Right(events)), "text/event-stream")
             }
             "/reload" => text(StatusCode::METHOD_NOT_ALLOWED, "a reload takes a POST\n"),
