@@ -87,7 +87,7 @@ impl Close for Client {
 fn builder() -> Builder<Local> {
     let mut builder = Builder::new(Local);
     // A client that has said all it has to say still hears its answers.
-    builder.http1().half_close(true).pipeline_flush(true).max_buf_size(BUFFER).header_read_timeout(None);
+    builder.http1().half_close(true).max_buf_size(BUFFER).header_read_timeout(None);
     builder.http2().max_concurrent_streams(STREAMS).max_send_buf_size(BUFFER);
     builder
 }
