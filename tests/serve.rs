@@ -9,7 +9,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use support::fake::{Fake, Puppet};
-use support::{Client, Ketch, PATIENCE, Process, free_port, listens, pool, program, wait_for};
+use support::{Client, Ketch, Memcached, PATIENCE, Process, free_port, listens, pool, program, wait_for};
 
 const STORES: &str = "pools: { main: { protocol: embedded, nodes: [a, b, c] } }\nroutes: [{ pool: main }]\n";
 
@@ -244,6 +244,31 @@ fn too_few_descriptors_are_warned_of() {
     wait_for("ketch", || TcpStream::connect(("127.0.0.1", port)).ok());
     let log = std::fs::read_to_string(&log).unwrap();
     assert!(log.contains("WARN") && log.contains("limit=200") && log.contains("limits.connections"), "{log}");
+}
+
+/// What an exporter scrapes is true, whatever worker and node answered.
+#[test]
+fn stats_count_what_was_found() {
+    let nodes: [_; 4] = std::array::from_fn(|_| Memcached::start());
+    let ketch = Ketch::over(&nodes);
+    let mut client = ketch.connect();
+    for key in 0..60 {
+        assert_eq!(client.ask(&format!("set k{key} 0 0 1\r\nv")), "STORED");
+    }
+    for round in 0..10 {
+        // Every other round as one multi-get, on a connection of its own.
+        let keys: Vec<_> = (0..100).map(|key| format!("k{key}")).collect();
+        let mut client = ketch.connect();
+        for keys in if round % 2 == 0 { vec![keys.join(" ")] } else { keys } {
+            client.say(format!("get {keys}\r\n"));
+            while client.line() != "END" {}
+        }
+    }
+    client.say("stats\r\n");
+    let lines: Vec<_> = std::iter::from_fn(|| Some(client.line()).filter(|line| line != "END")).collect();
+    for figure in ["cmd_get 1000", "get_hits 600", "get_misses 400", "cmd_set 60"] {
+        assert!(lines.contains(&format!("STAT {figure}")), "{figure}: {lines:?}");
+    }
 }
 
 /// The design says 100 ms; a build without optimisation on a busy machine has five times as long, the best of three.
