@@ -161,14 +161,22 @@ impl Pages {
     }
 }
 
-/// Browsers say on whose behalf they post; others say nothing.
+/// Browsers say on whose behalf they post; others say nothing. A name proves nothing: whoever owns one can have it
+/// lead here, and then his page and this one are of one origin.
 fn is_from_here<B>(request: &Request<B>) -> bool {
     let header = |name| request.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
     match (header(ORIGIN), header(HOST)) {
         (None, _) => true,
-        (Some(origin), Some(host)) => origin.split_once("://").is_some_and(|(_, from)| from == host),
+        (Some(origin), Some(host)) => {
+            is_address(host) && origin.split_once("://").is_some_and(|(_, from)| from == host)
+        }
         (Some(_), None) => false,
     }
+}
+
+fn is_address(host: &str) -> bool {
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name).trim_matches(['[', ']']);
+    name == "localhost" || name.parse::<std::net::IpAddr>().is_ok()
 }
 
 fn page() -> Answer {
@@ -195,4 +203,22 @@ fn with(mut answer: Answer, media_type: &'static str) -> Answer {
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
     answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_may_post_only_where_it_came_from_by_address() {
+        let ask = |origin: &str, host: &str| {
+            is_from_here(&Request::builder().header(ORIGIN, origin).header(HOST, host).body(()).unwrap())
+        };
+        for host in ["127.0.0.1:11290", "[::1]:11290", "localhost:11290"] {
+            assert!(ask(&format!("http://{host}"), host), "{host}");
+            assert!(!ask("http://elsewhere.example", host), "{host}");
+        }
+        assert!(!ask("http://rebound.example:11290", "rebound.example:11290"));
+        assert!(is_from_here(&Request::builder().header(HOST, "any").body(()).unwrap()));
+    }
 }
