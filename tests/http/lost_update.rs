@@ -9,7 +9,7 @@ over_every_pool! {
     no_update_is_lost,
 }
 
-fn no_update_is_lost(served: &Served) {
+pub fn no_update_is_lost(served: &Served) {
     assert_eq!(served.browser().put("/v1/keys/sum", "0").status, 204);
     let refused: u64 = std::thread::scope(|scope| {
         let clients: Vec<_> = (0..CLIENTS).map(|client| scope.spawn(move || add(served, client))).collect();

@@ -11,12 +11,14 @@ mod limits;
 mod lost_update;
 mod memcached_clients;
 mod pipeline;
+mod redis_pools;
 mod semantics;
 mod terminal;
 
 use std::net::SocketAddr;
 
 use browser::Browser;
+use support::redis::Redis;
 use support::{Ketch, Memcached, pool};
 
 /// A ketch with an HTTP listener, and the servers that it has behind it.
@@ -24,13 +26,22 @@ struct Served {
     ketch: Ketch,
     /// They live as long as it does.
     _nodes: Vec<Memcached>,
+    _servers: Vec<Redis>,
 }
 
 impl Served {
     fn over_four_memcacheds() -> Self {
         let nodes: Vec<_> = (0..4).map(|_| Memcached::start()).collect();
         let addresses: Vec<_> = nodes.iter().map(Memcached::address).collect();
-        Self { ketch: Ketch::start_with_http(&pool(&addresses, "")), _nodes: nodes }
+        Self { ketch: Ketch::start_with_http(&pool(&addresses, "")), _nodes: nodes, _servers: Vec::new() }
+    }
+
+    fn over_four_redis_servers() -> Self {
+        let servers: Vec<_> = (0..4).map(|_| Redis::start()).collect();
+        let addresses: Vec<_> = servers.iter().map(Redis::address).collect();
+        let config =
+            format!("pools: {{ main: {{ protocol: redis, nodes: {addresses:?} }} }}\nroutes: [{{ pool: main }}]\n");
+        Self { ketch: Ketch::start_with_http(&config), _nodes: Vec::new(), _servers: servers }
     }
 
     fn over_embedded_stores() -> Self {
@@ -38,7 +49,7 @@ impl Served {
     }
 
     fn configured(config: &str) -> Self {
-        Self { ketch: Ketch::start_with_http(config), _nodes: Vec::new() }
+        Self { ketch: Ketch::start_with_http(config), _nodes: Vec::new(), _servers: Vec::new() }
     }
 
     fn address(&self) -> SocketAddr {

@@ -26,7 +26,7 @@ fn what_http_stores_memcached_clients_read(served: &Served) {
     assert_eq!(client.ask("get k"), "END");
 }
 
-fn what_memcached_clients_store_http_reads(served: &Served) {
+pub fn what_memcached_clients_store_http_reads(served: &Served) {
     let (mut browser, mut client) = (served.browser(), served.ketch.connect());
     client.expect("set k 4294967295 1000 5\r\nva\r\nl\r\n", "STORED\r\n");
     let read = browser.get("/v1/keys/k");
@@ -45,7 +45,7 @@ fn what_memcached_clients_store_http_reads(served: &Served) {
     assert_eq!(browser.get("/v1/keys/gone").status, 404);
 }
 
-fn tokens_are_the_same(served: &Served) {
+pub fn tokens_are_the_same(served: &Served) {
     let (mut browser, mut client) = (served.browser(), served.ketch.connect());
     let tag = browser.put("/v1/keys/k", "one").etag();
     let token = tag.trim_matches('"');

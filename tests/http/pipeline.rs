@@ -14,7 +14,7 @@ over_every_pool! {
 
 const REQUESTS: usize = 500;
 
-fn answers_keep_the_order_of_the_requests(served: &Served) {
+pub fn answers_keep_the_order_of_the_requests(served: &Served) {
     let mut browser = served.browser();
     let mut said = Vec::new();
     for n in 0..REQUESTS {

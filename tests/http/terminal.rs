@@ -10,7 +10,7 @@ over_every_pool! {
     items_are_stored_read_and_deleted_from_a_terminal,
 }
 
-fn items_are_stored_read_and_deleted_from_a_terminal(served: &Served) {
+pub fn items_are_stored_read_and_deleted_from_a_terminal(served: &Served) {
     let url = format!("http://{}", served.address());
     let ketch = |arguments: &[&str], input: &[u8]| run(arguments, &url, input);
     let printed = |output: Output| {
