@@ -131,7 +131,6 @@ pub(super) struct Station {
     memory: Rc<Memory>,
     outlook: RefCell<Outlook>,
     sessions: RefCell<Slab<Rc<dyn Close>>>,
-    draining: Cell<bool>,
     /// Whether a client was told of in the log for speaking the binary protocol.
     told: Cell<bool>,
 }
@@ -157,7 +156,6 @@ impl Station {
             memory,
             outlook: RefCell::new(Outlook { lookout, view }),
             sessions: RefCell::default(),
-            draining: Cell::new(false),
             told: Cell::new(false),
         })
     }
@@ -256,7 +254,6 @@ impl Station {
 
     /// Ends when the last session has.
     async fn drain(self: Rc<Self>) {
-        self.draining.set(true);
         for (_, client) in self.sessions.borrow().iter() {
             client.close();
         }

@@ -21,6 +21,7 @@
 
 mod classic;
 mod command;
+mod cut;
 mod decoder;
 mod meta;
 mod node;

@@ -6,8 +6,7 @@ use super::Garbage;
 use super::line::{self, MetaLine};
 use super::request::touch_line_end;
 use crate::model::{FailureKind, Item, Items, Key, Meta, MetaReply, MetaStatus, Read, Reply, Request};
-use crate::wire::decoder::SPLIT;
-use crate::wire::number;
+use crate::wire::{cut, number};
 
 /// The longest line of a reply, in bytes; memcached's own are under 1,024.
 const MAX_LINE: usize = 4096;
@@ -100,7 +99,7 @@ impl ReplyDecoder {
                 }
             }
             let unread = &buffer[*read..];
-            let Some(end) = self.line_end(unread)? else { return Ok(None) };
+            let Some(end) = cut::line_end(unread, &mut self.scanned, MAX_LINE)? else { return Ok(None) };
             *read += end + 1;
             let line = unread[..end].strip_suffix(b"\r").unwrap_or(&unread[..end]);
             let reply = match asked {
@@ -135,19 +134,6 @@ impl ReplyDecoder {
         }
         self.held = 0;
         self.given_up = true;
-    }
-
-    #[inline]
-    fn line_end(&mut self, unread: &[u8]) -> Result<Option<usize>, Garbage> {
-        let unseen = unread.get(self.scanned..).unwrap_or_default();
-        if let Some(at) = memchr::memchr(b'\n', unseen) {
-            return Ok(Some(at + std::mem::take(&mut self.scanned)));
-        }
-        self.scanned = unread.len();
-        match self.scanned > MAX_LINE {
-            true => Err(Garbage("a line without an end")),
-            false => Ok(None),
-        }
     }
 
     /// Puts an awaited value where it belongs; a meta value is a whole reply.
@@ -238,15 +224,5 @@ impl ReplyDecoder {
 /// Takes a value that is whole, with its line end, from `read` on.
 #[inline]
 fn take_value(len: usize, buffer: &mut BytesMut, read: &mut usize) -> Result<Bytes, Garbage> {
-    let unread = &buffer[*read..];
-    if !unread[len..].starts_with(b"\r\n") {
-        return Err(Garbage("a value that is longer than its size"));
-    }
-    if len < SPLIT {
-        *read += len + 2;
-        return Ok(Bytes::copy_from_slice(&unread[..len]));
-    }
-    buffer.advance(*read);
-    *read = 2;
-    Ok(buffer.split_to(len).freeze())
+    cut::value(len, buffer, read).ok_or(Garbage("a value that is longer than its size"))
 }

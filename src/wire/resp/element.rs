@@ -1,10 +1,9 @@
 //! RESP 2, one element at a time.
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 
-use crate::wire::decoder::SPLIT;
 use crate::wire::node::Garbage;
-use crate::wire::number;
+use crate::wire::{cut, number};
 
 /// The longest line, in bytes: errors of scripts quote what they were given.
 const MAX_LINE: usize = 16 * 1024;
@@ -65,7 +64,7 @@ impl Elements {
             return self.string(len, buffer, read);
         }
         let unread = &buffer[*read..];
-        let Some(end) = self.line_end(unread)? else { return Ok(None) };
+        let Some(end) = cut::line_end(unread, &mut self.scanned, MAX_LINE)? else { return Ok(None) };
         let line = unread[..end].strip_suffix(b"\r").ok_or(Garbage("a line with a bare line feed"))?;
         let (kind, rest) = line.split_first().ok_or(Garbage("an empty line"))?;
         let element = match kind {
@@ -99,17 +98,9 @@ impl Elements {
         if self.wanted > 0 {
             return Ok(None);
         }
-        if !unread[len..].starts_with(b"\r\n") {
-            return Err(Garbage("a string that is longer than its size"));
-        }
+        let value = cut::value(len, buffer, read).ok_or(Garbage("a string that is longer than its size"))?;
         self.awaited = None;
-        if len < SPLIT {
-            *read += len + 2;
-            return Ok(Some(Element::Bulk(Some(Bytes::copy_from_slice(&unread[..len])))));
-        }
-        buffer.advance(*read);
-        *read = 2;
-        Ok(Some(Element::Bulk(Some(buffer.split_to(len).freeze()))))
+        Ok(Some(Element::Bulk(Some(value))))
     }
 
     fn drop_bytes(&mut self, buffer: &BytesMut, read: &mut usize) -> Option<Element> {
@@ -117,19 +108,6 @@ impl Elements {
         *read += dropped;
         self.dropping -= dropped;
         (self.dropping == 0).then_some(Element::TooLarge)
-    }
-
-    #[inline]
-    fn line_end(&mut self, unread: &[u8]) -> Result<Option<usize>, Garbage> {
-        let unseen = unread.get(self.scanned..).unwrap_or_default();
-        if let Some(at) = memchr::memchr(b'\n', unseen) {
-            return Ok(Some(at + std::mem::take(&mut self.scanned)));
-        }
-        self.scanned = unread.len();
-        match self.scanned > MAX_LINE {
-            true => Err(Garbage("a line without an end")),
-            false => Ok(None),
-        }
     }
 }
 
@@ -149,6 +127,8 @@ fn integer(text: &[u8]) -> Result<i64, Garbage> {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Buf;
+
     use super::*;
 
     /// What `bytes` are, when they come in pieces of `size`.
