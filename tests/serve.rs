@@ -210,7 +210,10 @@ fn a_silent_client_is_closed_and_a_busy_one_is_not() {
 
 #[test]
 fn without_arguments_it_says_what_it_serves() {
-    let built_in = include_str!("../config/ketch.yaml").replace("127.0.0.1:11211", "127.0.0.1:0");
+    let built_in =
+        ["11211", "11280", "11290"].iter().fold(include_str!("../config/ketch.yaml").to_owned(), |text, port| {
+            text.replace(&format!("127.0.0.1:{port}"), "127.0.0.1:0")
+        });
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("ketch.yaml");
     std::fs::write(&file, built_in).unwrap();
@@ -235,7 +238,8 @@ fn too_few_descriptors_are_warned_of() {
     let port = free_port();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("ketch.yaml");
-    std::fs::write(&file, format!("{STORES}listeners: {{ memcached: [\"127.0.0.1:{port}\"], http: [] }}\n")).unwrap();
+    let listeners = format!("listeners: {{ memcached: [\"127.0.0.1:{port}\"], http: [] }}\n");
+    std::fs::write(&file, without_admin(&format!("{STORES}{listeners}"))).unwrap();
     let log = folder.path().join("log");
     let mut command = Command::new("sh");
     command.args(["-c", "ulimit -n 200 && exec \"$0\" --config \"$1\"", env!("CARGO_BIN_EXE_ketch")]).arg(&file);
@@ -297,9 +301,7 @@ impl Serving {
     fn start(config: &str, address: SocketAddr) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("ketch.yaml");
-        // The admin server's own address is for one ketch only.
-        let admin = if config.contains("admin:") { "" } else { "\nadmin: off\n" };
-        std::fs::write(&file, format!("{config}{admin}")).unwrap();
+        std::fs::write(&file, without_admin(config)).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_ketch"));
         command.arg("--config").arg(&file).stdout(Stdio::null());
         command.stderr(std::fs::File::create(folder.path().join("log")).unwrap());
@@ -328,6 +330,12 @@ impl Serving {
 fn run(config: &str) -> Output {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("ketch.yaml");
-    std::fs::write(&file, config).unwrap();
+    std::fs::write(&file, without_admin(config)).unwrap();
     Command::new(env!("CARGO_BIN_EXE_ketch")).arg("--config").arg(&file).output().unwrap()
+}
+
+/// The admin server's default address is for one ketch of a machine only, and tests run beside each other.
+fn without_admin(config: &str) -> String {
+    let admin = if config.contains("admin:") { "" } else { "\nadmin: off\n" };
+    format!("{config}{admin}")
 }
