@@ -18,7 +18,20 @@ pub(super) struct Ketama {
     points: HashRing<Point, BuildHasherDefault<PassThrough>>,
     /// How many members have a point: one of very small weight may have none.
     placed: usize,
+    sectors: Sectors,
 }
+
+/// The circle in a power of two of even parts, some [`PER_POINT`] to a point: who owns the whole of each. A key in one
+/// of these, as most keys are, need not be searched for.
+struct Sectors {
+    /// [`SHARED`] where several members own some of it.
+    owners: Box<[u16]>,
+    /// How far a position is shifted to give its sector.
+    shift: u32,
+}
+
+const PER_POINT: usize = 8;
+const SHARED: u16 = u16::MAX;
 
 impl Ketama {
     /// Places the points of `members`; where two fall together, the first in `order` keeps its own.
@@ -35,8 +48,15 @@ impl Ketama {
         let mut placed = Seen::new(members.len());
         points.iter().for_each(|point| placed.insert(point.owner));
         let mut ring = HashRing::with_hasher(BuildHasherDefault::default());
+        let sectors = Sectors::new(&points);
         ring.batch_add(points);
-        Self { points: ring, placed: placed.count() }
+        Self { points: ring, placed: placed.count(), sectors }
+    }
+
+    /// Who owns the keys whose hash is `at`.
+    #[inline]
+    pub(super) fn owner(&self, at: u32) -> usize {
+        self.sectors.owner(at).unwrap_or_else(|| self.find(at).1)
     }
 
     /// The point at or behind `at`, and its owner. O(log points).
@@ -79,6 +99,29 @@ impl Ketama {
     pub(super) fn arc(&self, start: u64) -> (u64, usize) {
         let (point, owner) = self.find(start as u32);
         (if u64::from(point) < start { 1 << 32 } else { u64::from(point) + 1 }, owner)
+    }
+}
+
+impl Sectors {
+    /// Of `points` in their order, of which no two are in one place.
+    fn new(points: &[Point]) -> Self {
+        let bits = (points.len() * PER_POINT).next_power_of_two().ilog2().clamp(1, 20);
+        let shift = u32::BITS - bits;
+        let owners = (0..1_u32 << bits).map(|sector| {
+            let (first, last) = (sector << shift, (sector << shift) | (u32::MAX >> bits));
+            let behind = points.partition_point(|point| point.at < first);
+            let owner = points.get(behind).or(points.first()).map_or(0, |point| point.owner);
+            // The arc that begins the sector reaches to its end when its point is there, or behind it.
+            let is_whole = points.get(behind).is_none_or(|point| point.at >= last);
+            u16::try_from(owner).ok().filter(|_| is_whole).unwrap_or(SHARED)
+        });
+        Self { owners: owners.collect(), shift }
+    }
+
+    #[inline]
+    fn owner(&self, at: u32) -> Option<usize> {
+        let owner = self.owners[(at >> self.shift) as usize];
+        (owner != SHARED).then_some(usize::from(owner))
     }
 }
 

@@ -95,7 +95,7 @@ impl Ring {
         self.subject.of(key)
     }
 
-    /// Who owns the keys with this [`Ring::hash`]. Allocation-free; one binary search for ketama and modula, O(log
+    /// Who owns the keys with this [`Ring::hash`]. Allocation-free; at most one binary search for ketama and modula, O(log
     /// slots) for jump, O(members) for rendezvous.
     ///
     /// Ketama and modula look at the whole of a 32-bit hash; of xxh3, ketama takes the low 32 bits and modula all 64. Rendezvous
@@ -105,7 +105,7 @@ impl Ring {
     pub fn owner(&self, hash: u64) -> usize {
         match &self.algorithm {
             Algorithm::Only => 0,
-            Algorithm::Ketama(ketama) => ketama.find(hash as u32).1,
+            Algorithm::Ketama(ketama) => ketama.owner(hash as u32),
             Algorithm::Modula(slots, _) => slots.modula(hash),
             Algorithm::Jump(slots, _) => slots.jump(hash),
             Algorithm::Rendezvous(rendezvous, _) => rendezvous.owner(hash),
@@ -307,6 +307,25 @@ mod tests {
             assert_eq!(ring.owner(point.into()), ring.owner(hash));
             assert_eq!(ring.point(point.into()), Some(point));
             assert!(u64::from(point) >= hash || ring.point(0) == Some(point));
+        }
+    }
+
+    #[test]
+    fn the_owner_of_a_hash_is_that_of_its_point_on_both_sides_of_every_point() {
+        for count in [2, 3, 40] {
+            let labels: Vec<_> = (0..count).map(|number| format!("node-{number}")).collect();
+            let labels: Vec<_> = labels.iter().map(String::as_str).collect();
+            let ring = Ring::new(&Placement::default(), &members(&labels)).unwrap();
+            let mut at = 0_u32;
+            while let Some(point) = ring.point(at.into()).filter(|point| *point >= at && *point < u32::MAX) {
+                for hash in [point - 1, point, point + 1] {
+                    assert_eq!(ring.walk(hash.into()).next(), Some(ring.owner(hash.into())), "{count}: {hash}");
+                }
+                at = point + 1;
+            }
+            for hash in (0..=u32::MAX).step_by(1 << 17).chain([u32::MAX]) {
+                assert_eq!(ring.walk(hash.into()).next(), Some(ring.owner(hash.into())), "{count}: {hash}");
+            }
         }
     }
 

@@ -101,6 +101,12 @@ impl CommandDecoder {
                     self.state = State::Line { scanned: 0 };
                 }
                 State::Line { scanned } => {
+                    if *scanned == 0
+                        && let Some((command, len)) = classic::plain_get(buffer)
+                    {
+                        buffer.advance(len);
+                        return Some(command);
+                    }
                     let Some(end) = memchr::memchr(b'\n', buffer.get(*scanned..)?).map(|at| at + *scanned) else {
                         *scanned = buffer.len();
                         return long_line(buffer).map(|closing| self.close(closing, buffer));
@@ -198,9 +204,6 @@ impl CommandDecoder {
 
 #[inline]
 fn parse(line: &[u8], value_size: usize) -> Parsed {
-    if let Some(command) = classic::plain_get(line) {
-        return command.into();
-    }
     let mut words = Words::new(line);
     match words.next() {
         Some([b'm', letter]) => meta::parse(*letter, words, value_size),

@@ -16,9 +16,10 @@ pub fn encode_reply(spelling: &Spelling, reply: Reply, out: &mut Outbox) {
 }
 
 #[inline]
-fn encode_items(keys: &Keys, cas: bool, items: Items, out: &mut Outbox) {
-    for (key, item) in keys.as_slice().iter().zip(items) {
-        if let Some(item) = item {
+fn encode_items(keys: &Keys, cas: bool, mut items: Items, out: &mut Outbox) {
+    // Taken one by one: a loop that owns its items looks after what it has not come to, at every step.
+    for (key, item) in keys.as_slice().iter().zip(&mut items) {
+        if let Some(item) = item.take() {
             encode_item(key.as_bytes(), cas, item, out);
         }
     }

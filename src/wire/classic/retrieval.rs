@@ -1,21 +1,27 @@
 //! `get`, `gets`, `gat`, `gats`.
 
 use super::{BAD_EXPTIME, BAD_FORMAT, ERROR};
-use crate::model::{Expiry, Key, Keys, Read, Request};
+use crate::model::{Expiry, Key, Keys, MAX_KEY, Read, Request};
 use crate::wire::command::{Command, Spelling};
 use crate::wire::number;
 use crate::wire::word::Words;
 
-/// The commonest line by far, `get` with one key and nothing odd about it; `None` for all others.
+/// The commonest line by far, a `get` of one key with nothing odd about it, at the front of `input`, and how long it is
+/// with its end. `None` for all others, and while there is no end: they are looked at with more care.
 #[inline]
-pub fn plain_get(line: &[u8]) -> Option<Command> {
-    let word = line.strip_prefix(b"get ")?;
-    if memchr::memchr2(b' ', 0, word).is_some() {
+pub fn plain_get(input: &[u8]) -> Option<(Command, usize)> {
+    const NAME: &[u8] = b"get ";
+    let word = input.strip_prefix(NAME)?;
+    // Keys are short: a search that is made for long texts takes longer to begin.
+    let len = word.iter().take(MAX_KEY + 1).position(|byte| *byte <= b' ')?;
+    let (word, end) = word.split_at(len);
+    if !end.starts_with(b"\r\n") {
         return None;
     }
     let keys = Keys::One(Key::new(word).ok()?);
     let spelling = Spelling::Read { keys: keys.clone(), cas: false };
-    Some(Command::Ask { request: Request::Read(Read { keys, cas: false, touch: None }), spelling })
+    let request = Request::Read(Read { keys, cas: false, touch: None });
+    Some((Command::Ask { request, spelling }, NAME.len() + len + 2))
 }
 
 /// `get` and `gets`. One key too long among the others, and memcached answers that instead of what it found.

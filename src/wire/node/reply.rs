@@ -1,11 +1,13 @@
 //! What a node answers.
 
 use bytes::{Buf, Bytes, BytesMut};
+use smallvec::smallvec;
 
 use super::Garbage;
 use super::line::{self, MetaLine};
 use super::request::touch_line_end;
-use crate::model::{FailureKind, Item, Items, Key, Meta, MetaReply, MetaStatus, Read, Reply, Request};
+use crate::model::{FailureKind, Item, Items, Key, Keys, Meta, MetaReply, MetaStatus, Read, Reply, Request};
+use crate::wire::decoder::SPLIT;
 use crate::wire::{cut, number};
 
 /// The longest line of a reply, in bytes; memcached's own are under 1,024.
@@ -71,11 +73,52 @@ impl ReplyDecoder {
     ///
     /// # Errors
     /// [`Garbage`]: nothing more can be read from this connection.
+    #[inline]
     pub fn decode(&mut self, asked: &Request, buffer: &mut BytesMut) -> Result<Option<Reply>, Garbage> {
+        if let Request::Read(Read { keys: Keys::One(key), cas: false, .. }) = asked
+            && !self.is_amid_a_read()
+            && let Some(items) = self.whole_read(key, buffer)
+        {
+            return Ok(Some(Reply::Items(items)));
+        }
+        self.decode_by_line(asked, buffer)
+    }
+
+    fn decode_by_line(&mut self, asked: &Request, buffer: &mut BytesMut) -> Result<Option<Reply>, Garbage> {
         let mut read = 0;
         let reply = self.decode_from(asked, buffer, &mut read);
         buffer.advance(read);
         reply
+    }
+
+    /// Whether some of the oldest read's reply was taken off already.
+    #[inline]
+    fn is_amid_a_read(&self) -> bool {
+        self.scanned > 0 || self.awaited.is_some() || !self.items.is_empty() || self.given_up
+    }
+
+    /// The commonest reply by far, all that is said to a `get` of one key, in one step. `None` for one that is not
+    /// whole or has anything odd about it: it is taken line by line.
+    #[inline]
+    fn whole_read(&self, key: &Key, buffer: &mut BytesMut) -> Option<Items> {
+        const END: &[u8] = b"END\r\n";
+        let unread = &buffer[..];
+        if unread.starts_with(END) {
+            buffer.advance(END.len());
+            return Some(smallvec![None]);
+        }
+        let line = unread.strip_prefix(b"VALUE ")?.strip_prefix(key.as_bytes())?.strip_prefix(b" ")?;
+        let (flags, line) = number::leading(line)?;
+        let (len, value) = number::leading(line.strip_prefix(b" ")?)?;
+        let value = value.strip_prefix(b"\r\n")?;
+        let (flags, len) = (u32::try_from(flags).ok()?, self.length(len).ok()?);
+        if len >= SPLIT || !value.get(len..)?.starts_with(b"\r\nEND\r\n") {
+            return None;
+        }
+        let whole = unread.len() - value.len() + len + 2 + END.len();
+        let value = Bytes::copy_from_slice(&value[..len]);
+        buffer.advance(whole);
+        Some(smallvec![Some(Item { flags, cas: None, value })])
     }
 
     /// [`Self::decode`] that leaves what it has understood, `read` bytes, at the front of `buffer`: one step
