@@ -20,29 +20,57 @@ const DELAY: Duration = Duration::from_millis(50);
 #[test]
 fn two_hundred_clients_read_one_key_in_as_many_reads_as_there_are_rounds() {
     for workers in [1, 2] {
-        let (upstream, lasted, coalesced) = read_together(workers, "");
-        let rounds = (lasted.as_secs_f64() / DELAY.as_secs_f64()).ceil() as usize;
-        let asked = CLIENTS * ROUNDS;
-        println!("{workers} workers: {asked} reads in {lasted:?}, {rounds} rounds: {upstream} upstream");
-        assert!(upstream <= workers * (rounds + 1), "{upstream} reads upstream in {rounds} rounds");
-        assert_eq!(coalesced, asked - upstream);
+        for question in Question::ALL {
+            let (upstream, lasted, coalesced) = read_together(workers, question, "");
+            let rounds = (lasted.as_secs_f64() / DELAY.as_secs_f64()).ceil() as usize;
+            let asked = CLIENTS * ROUNDS;
+            println!("{question:?}, {workers} workers: {asked} in {lasted:?}, {rounds} rounds: {upstream} upstream");
+            assert!(upstream <= workers * (rounds + 1), "{question:?}: {upstream} upstream in {rounds} rounds");
+            assert_eq!(coalesced, asked - upstream, "{question:?}");
+        }
     }
 }
 
 #[test]
 fn merged_reads_do_not_pile_up_where_merging_is_off() {
-    let (upstream, lasted, coalesced) = read_together(1, "coalesce: false");
+    let (upstream, lasted, coalesced) = read_together(1, Question::Get, "coalesce: false");
     println!("coalesce: false: {} reads in {lasted:?}: {upstream} upstream", CLIENTS * ROUNDS);
     assert_eq!((upstream, coalesced), (CLIENTS * ROUNDS, 0));
 }
 
+/// How a key is read.
+#[derive(Clone, Copy, Debug)]
+enum Question {
+    Get,
+    Meta,
+    Http,
+}
+
+impl Question {
+    const ALL: [Self; 3] = [Self::Get, Self::Meta, Self::Http];
+
+    /// Reads the key `popular` from a node that answers as [`support::fake::echo`] does.
+    fn ask(self, client: &mut Client) {
+        match self {
+            Self::Get => client.expect("get popular\r\n", "VALUE popular 0 7\r\npopular\r\nEND\r\n"),
+            Self::Meta => client.expect("mg popular k v\r\n", "VA 7\r\npopular\r\n"),
+            Self::Http => {
+                client.expect("GET /v1/keys/popular HTTP/1.1\r\nHost: ketch\r\n\r\n", "HTTP/1.1 200 OK\r\n");
+                while !client.line().is_empty() {}
+                assert_eq!(client.bytes(7), b"popular");
+            }
+        }
+    }
+}
+
 /// All clients read one key together, again and again; how often the node was asked, how long it took, and how many
 /// reads ketch says that it merged.
-fn read_together(workers: usize, settings: &str) -> (usize, Duration, usize) {
+fn read_together(workers: usize, question: Question, settings: &str) -> (usize, Duration, usize) {
     let fake = Fake::start(|talk| talk.behave_late(DELAY));
     let settings = format!("request_timeout: 10s, {settings}");
-    let ketch = Ketch::start(&format!("workers: {workers}\n{}", pool(&[fake.address()], &settings)));
-    let clients: Vec<_> = (0..CLIENTS).map(|_| Client::connect(ketch.memcached)).collect();
+    let ketch = Ketch::start_with_http(&format!("workers: {workers}\n{}", pool(&[fake.address()], &settings)));
+    let address = if let Question::Http = question { ketch.http.unwrap() } else { ketch.memcached };
+    let clients: Vec<_> = (0..CLIENTS).map(|_| Client::connect(address)).collect();
     let barrier = Barrier::new(CLIENTS);
     let begin = Instant::now();
     std::thread::scope(|scope| {
@@ -51,12 +79,59 @@ fn read_together(workers: usize, settings: &str) -> (usize, Duration, usize) {
             scope.spawn(move || {
                 barrier.wait();
                 for _ in 0..ROUNDS {
-                    client.expect("get popular\r\n", "VALUE popular 0 7\r\npopular\r\nEND\r\n");
+                    question.ask(&mut client);
                 }
             });
         }
     });
-    (fake.heard("get popular"), begin.elapsed(), figure(&ketch, "main:coalesced") as usize)
+    let upstream = fake.heard("get popular") + fake.heard("mg popular");
+    (upstream, begin.elapsed(), figure(&ketch, "main:coalesced") as usize)
+}
+
+/// A stale item's right to be recached is for one, and the others hear that it is taken, as from the node itself.
+#[test]
+fn of_those_who_share_a_stale_item_one_wins() {
+    let node = Memcached::start();
+    let ketch = Ketch::start(&format!("workers: 1\n{}", pool(&[node.address()], PATIENT)));
+    let go_stale = "set k 0 0 1\r\n1\r\nmd k I\r\n";
+    let read = "mg k f v\r\n".repeat(3) + "mg k f v O1\r\nmg k k v\r\nset k 0 0 1\r\n2\r\nmg k f v\r\n";
+    let heard = "VA 1 f0 X W\r\n1\r\nVA 1 f0 Z X\r\n1\r\nVA 1 f0 Z X\r\n1\r\nVA 1 f0 O1 Z X\r\n1\r\n\
+                 VA 1 kk Z X\r\n1\r\nSTORED\r\nVA 1 f0\r\n2\r\n";
+    for address in [([127, 0, 0, 1], node.port).into(), ketch.memcached] {
+        let mut client = Client::connect(address);
+        client.expect(go_stale, "STORED\r\nHD\r\n");
+        client.expect(&read, heard);
+    }
+    assert_eq!(figure(&ketch, "main:coalesced"), 2);
+}
+
+/// The same where they are different clients, and come while others are under way.
+#[test]
+fn a_stale_item_of_many_clients_is_won_once() {
+    let node = Memcached::start();
+    let slow = slow_relay(node.port);
+    let ketch = Ketch::start(&format!("workers: 1\n{}", pool(&[slow.address()], PATIENT)));
+    for round in 0..20 {
+        ketch.connect().expect(format!("set k{round} 0 0 1\r\n1\r\nmd k{round} I\r\n"), "STORED\r\nHD\r\n");
+        let barrier = Barrier::new(16);
+        let heard: Vec<String> = std::thread::scope(|scope| {
+            let clients: Vec<_> = (0..16)
+                .map(|_| {
+                    scope.spawn(|| {
+                        let mut client = ketch.connect();
+                        barrier.wait();
+                        let line = client.ask(&format!("mg k{round} v"));
+                        assert_eq!(client.line(), "1");
+                        line
+                    })
+                })
+                .collect();
+            clients.into_iter().map(|client| client.join().unwrap()).collect()
+        });
+        assert_eq!(heard.iter().filter(|line| *line == "VA 1 X W").count(), 1, "{heard:?}");
+        assert_eq!(heard.iter().filter(|line| *line == "VA 1 Z X").count(), 15, "{heard:?}");
+    }
+    assert!(figure(&ketch, "main:coalesced") > 20);
 }
 
 /// Whoever waits for another's read and then for its own is answered in time all the same.

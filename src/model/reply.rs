@@ -160,6 +160,22 @@ impl FailureKind {
     }
 }
 
+impl MetaReply {
+    /// Whether this letter is among the flags, alone: `W` (won the right to recache), `X` (stale) or `Z` (won by
+    /// somebody before).
+    #[must_use]
+    pub fn has(&self, letter: u8) -> bool {
+        self.flags.split(|byte| *byte == b' ').any(|flag| flag == [letter])
+    }
+
+    fn without_win(&self) -> Self {
+        let mut flags: Vec<&[u8]> = self.flags.split(|byte| *byte == b' ').filter(|flag| *flag != b"W").collect();
+        let stale = flags.iter().rposition(|flag| *flag == b"X").unwrap_or(flags.len());
+        flags.insert(stale, b"Z");
+        Self { flags: flags.join(&b' ').into(), ..self.clone() }
+    }
+}
+
 impl Reply {
     /// A failure of which no byte was sent.
     #[must_use]
@@ -173,6 +189,18 @@ impl Reply {
         Self::Failed(Failure { kind, sent: Sent::Maybe })
     }
 
+    /// What those hear who asked the same just behind the one whom this answers.
+    ///
+    /// The right to recache an item is won by one (`W`): the next is told that somebody has it (`Z`), in the place that
+    /// memcached gives that letter.
+    #[must_use]
+    pub fn shared(&self) -> Self {
+        match self {
+            Self::Meta(meta) if meta.has(b'W') => Self::Meta(meta.without_win()),
+            reply => reply.clone(),
+        }
+    }
+
     /// The bytes of the values in it.
     #[must_use]
     pub fn weight(&self) -> usize {
@@ -181,5 +209,29 @@ impl Reply {
             Self::Meta(meta) => meta.value.len(),
             _ => 0,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_wins_and_the_others_hear_of_it() {
+        let meta = |flags: &'static str| {
+            Reply::Meta(MetaReply { status: MetaStatus::Value, flags: flags.into(), value: Bytes::from_static(b"v") })
+        };
+        for (first, others) in [
+            ("f0 c5 X W", "f0 c5 Z X"),
+            ("X W", "Z X"),
+            ("f0 W", "f0 Z"),
+            ("W", "Z"),
+            ("kW OW f0", "kW OW f0"),
+            ("f0 Z X", "f0 Z X"),
+            ("", ""),
+        ] {
+            assert_eq!(meta(first).shared(), meta(others), "{first}");
+        }
+        assert_eq!(Reply::Stored.shared(), Reply::Stored);
     }
 }

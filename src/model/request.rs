@@ -182,12 +182,18 @@ impl Request {
         }
     }
 
-    /// Whether one answer may serve several who ask the same at once.
+    /// Whether one answer may serve several who ask the same at once, each with [`Reply::shared`](super::Reply::shared).
     ///
-    /// A meta read may not: the lease, the hit-before and the time since the last access that it tells are for one.
+    /// A meta read may where it changes nothing and tells nothing that is for one: no opaque, no hit-before (`h`), no
+    /// time since the last access (`l`).
+    #[inline]
     #[must_use]
     pub fn is_shareable(&self) -> bool {
-        matches!(self, Self::Read(Read { touch: None, .. }))
+        match self {
+            Self::Read(read) => read.touch.is_none(),
+            Self::Meta(meta) => meta.verb == MetaVerb::Get && meta.flags().all(|flag| b"bcfkstv".contains(&flag[0])),
+            _ => false,
+        }
     }
 }
 
@@ -216,5 +222,27 @@ impl Meta {
             }
         }
         echo.into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn meta_reads_are_shared_that_are_for_nobody_alone() {
+        let shared = |verb, flags: &'static str| {
+            let key = Key::new(b"k").unwrap();
+            let (token, flags, value) = (Bytes::from_static(b"k"), Bytes::from_static(flags.as_bytes()), Bytes::new());
+            Request::Meta(Box::new(Meta { verb, key, token, flags, value })).is_shareable()
+        };
+        for flags in ["", "v", "c f t v", "b k s"] {
+            assert!(shared(MetaVerb::Get, flags), "{flags}");
+            assert!(!shared(MetaVerb::Delete, flags) && !shared(MetaVerb::Debug, flags), "{flags}");
+        }
+        for flag in ["N30", "R30", "T30", "E5", "h", "l", "u", "O1", "C5", "I"] {
+            let flags: &'static str = format!("v {flag}").leak();
+            assert!(!shared(MetaVerb::Get, flags), "{flags}");
+        }
     }
 }

@@ -231,7 +231,7 @@ impl Receive for Calls {
         for joined in std::mem::take(&mut call.joined) {
             self.cells.coalesced.add(1);
             self.count(&call, joined.listener(), &reply);
-            joined.answer(reply.clone());
+            joined.answer(reply.shared());
         }
         call.reply_to.answer(reply);
         if let Some(next) = next {
