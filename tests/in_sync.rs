@@ -176,6 +176,31 @@ fn garbage_reaches_no_client() {
     over_swaps_and_garbage(&fake);
 }
 
+/// The next answer on that connection may be anybody's: it is closed, and nobody hears of an empty value.
+#[test]
+fn an_answer_that_lost_its_value_is_no_empty_one() {
+    let fake = Fake::start(|talk| {
+        while let Some(said) = talk.hear() {
+            talk.say(if said.line.contains(" lost ") { b"HD\r\n".to_vec() } else { echo(&said) });
+        }
+    });
+    let settings = "reads_on_error: error, health: { probe_interval: 1h, max_ejected: 0% }";
+    let ketch = Ketch::start_with_http(&format!("workers: 1\n{}", pool(&[fake.address()], settings)));
+    let mut client = ketch.connect();
+    for said in ["mg lost v", "ma lost v", "mg lost k v"] {
+        let told = client.ask(said);
+        assert!(told.starts_with("SERVER_ERROR cache node "), "{told} to {said}");
+        wait_for("the next connection", || {
+            let told = client.ask("mg a");
+            assert!(told == "HD" || told.starts_with("SERVER_ERROR cache node "), "{told}");
+            (told == "HD").then_some(())
+        });
+        client.expect("mg a v\r\nma a v\r\n", "VA 1\r\na\r\nVA 1\r\n1\r\n");
+    }
+    let (status, told) = support::http(ketch.http.unwrap(), "GET", "/v1/keys/lost", "");
+    assert!(matches!(status, 502 | 503), "{status}: {told}");
+}
+
 /// The node swaps answers, and says some twice.
 #[test]
 fn an_answer_that_went_astray_reaches_no_client() {

@@ -8,7 +8,7 @@
 //! - Numbers are not appended to, nor swapped under a token, nor given a life while they are counted: memcached pads
 //!   a number with blanks, which show when something is put behind them; a number that came back to what it was has
 //!   its old token on Redis; and memcached gives the life to the item that it has just replaced.
-//! - `t` beside a `T` in the past: the item is gone before Redis is asked for its life.
+//! - `t` beside a `T` in the past, and an `N` in the past: the item is gone before Redis is asked for its life.
 //!
 //! What is changed: every value of a text key gets a number of its own, since a token on Redis is that of a value and
 //! not of a write. A flush waits for what was said before it and is waited for: a cluster does not keep it in line with
@@ -57,7 +57,7 @@ fn keep(command: &mut Command, prefix: &[u8; PREFIX]) -> bool {
         (b"mg", _) => keep_flags(command, b"bcfOqstTvPL", 2, is_number),
         (b"ms", _) => keep_flags(command, b"bcCFkMOqTPL", 3, is_number),
         (b"md", _) => keep_flags(command, b"bCkOqPL", 2, is_number),
-        (b"ma", _) => keep_flags(command, b"bcCDJkMOqtvPL", 2, is_number),
+        (b"ma", _) => keep_flags(command, b"bcCDJkMNOqtvPL", 2, is_number),
         // A line that is only an end, or one for the parser.
         ([b'\r' | b'\n', ..], []) => true,
         _ => !verb.iter().any(|byte| matches!(byte, b'\r' | b'\n')),
@@ -81,13 +81,15 @@ fn keep_flags(command: &mut Command, flags: &[u8], head: usize, is_number: bool)
     if is_number && (has(command, b'C') || extends) {
         return false;
     }
-    let is_gone = argument(b'T').is_some_and(|life| !ALIVE.contains(&&life[..]));
+    let is_past = |letter| argument(letter).is_some_and(|life| !ALIVE.contains(&&life[..]));
+    let (is_gone, is_stillborn) = (is_past(b'T'), is_past(b'N'));
     let mut at = 0;
     command.words.retain(|word| {
         at += 1;
         at <= head
             || letter(word).is_none_or(|letter| {
-                !(letter == b't' && is_gone) && (flags.contains(&letter) || !KNOWN.contains(&letter))
+                let is_told = !(letter == b't' && is_gone || letter == b'N' && is_stillborn);
+                is_told && (flags.contains(&letter) || !KNOWN.contains(&letter))
             })
     });
     true

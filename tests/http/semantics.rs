@@ -93,9 +93,13 @@ pub fn conditions_that_no_node_can_judge_are_kept_too(served: &Served) {
     assert_eq!(browser.get("/v1/keys/k").text(), "three");
 }
 
-fn counters_count(served: &Served) {
+pub fn counters_count(served: &Served) {
     let mut browser = served.browser();
     assert_eq!(browser.post("/v1/keys/n/incr").status, 404);
+    for tag in ["*", "\"5\"", "\"5\", \"6\""] {
+        let matching = format!("If-Match: {tag}");
+        assert_eq!(browser.ask("POST", "/v1/keys/n/incr?initial=5&ttl=9", &[&matching], b"").status, 412, "{tag}");
+    }
     let mut count = |path: &str| {
         let answer = browser.post(path);
         assert_eq!(answer.status, 200, "{answer:?}");

@@ -152,7 +152,19 @@ fn meta_commands_answer_as_memcacheds() {
         ("ma n T100 t q", ""),
         ("ma n C5", "EX\r\n"),
         ("ma none O1", "NF O1\r\n"),
+        ("ma made N0 J5 v t", "VA 1 t-1\r\n5\r\n"),
+        ("ma made N0 J5 v", "VA 1\r\n6\r\n"),
+        ("ma lives t N100 J18446744073709551615 v O1 MD", "VA 20 t-1 O1\r\n18446744073709551615\r\n"),
+        ("mg lives t v", "VA 20 t100\r\n18446744073709551615\r\n"),
+        ("ma lives N200 v t", "VA 1 t100\r\n0\r\n"),
+        ("ma both T50 t N100 C7", "HD t50\r\n"),
+        ("mg both t v", "VA 1 t100\r\n0\r\n"),
+        ("ma both t N100 T0", "HD t100\r\n"),
+        ("mg both t v", "VA 1 t-1\r\n1\r\n"),
+        ("ma gone N-1 J7 v", "VA 1\r\n7\r\n"),
+        ("mg gone v", "EN\r\n"),
         ("ms n 1\r\nx", "HD\r\n"),
+        ("ma n N0 J5", "CLIENT_ERROR cannot increment or decrement non-numeric value\r\n"),
         ("ma n", "CLIENT_ERROR cannot increment or decrement non-numeric value\r\n"),
         ("mn", "MN\r\n"),
     ] {
@@ -198,7 +210,6 @@ fn what_redis_does_not_have_is_refused_in_step() {
         "md a I T30",
         "md a E5",
         "md a x",
-        "ma a N0 J5",
         "ma a E5",
     ] {
         client.expect(format!("{said}\r\nmn\r\n"), format!("{unsupported}MN\r\n"));

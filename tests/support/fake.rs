@@ -217,6 +217,7 @@ pub fn echo(said: &Said) -> Vec<u8> {
         "touch" => "TOUCHED".to_owned(),
         "incr" | "decr" => "1".to_owned(),
         "mg" if words.contains(&"v") => format!("VA {}{}\r\n{key}", key.len(), opaque(&words)),
+        "ma" if words.contains(&"v") => format!("VA 1{}\r\n1", opaque(&words)),
         "mg" | "ms" | "md" | "ma" => format!("HD{}", opaque(&words)),
         "version" => "VERSION 1.6.18".to_owned(),
         "flush_all" => "OK".to_owned(),

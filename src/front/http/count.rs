@@ -1,7 +1,7 @@
 //! `POST …/incr` and `POST …/decr`: `ma`.
 
 use bytes::Bytes;
-use hyper::header::{CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH};
+use hyper::header::{CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_MATCH, IF_NONE_MATCH};
 use hyper::{Method, Response};
 
 use super::caller::Caller;
@@ -19,7 +19,8 @@ pub(super) const PARAMETERS: &[&str] = &["by", "initial", "ttl"];
 
 /// Counts up or down, and answers with what it came to.
 ///
-/// `initial` or `ttl` makes a counter where there is none: at `initial` (0), for `ttl` seconds (for ever).
+/// `initial` or `ttl` makes a counter where there is none: at `initial` (0), for `ttl` seconds (for ever). Under
+/// `If-Match` there has to be one.
 ///
 /// # Errors
 /// 404 when there is none and none is to be made, 409 when the item is no number, 412 when the condition does not hold,
@@ -43,7 +44,8 @@ pub(super) async fn count(
         flags += " MD";
     }
     let initial = query.number("initial")?;
-    if initial.is_some() || query.text("ttl").is_some() {
+    let makes = initial.is_some() || query.text("ttl").is_some();
+    if makes && !headers.contains_key(IF_MATCH) {
         let expiry = life::expiry(query, &HeaderMap::new())?.unwrap_or(0);
         flags += &format!(" N{expiry} J{}", initial.unwrap_or(0));
     }

@@ -51,7 +51,7 @@ pub enum MetaLine {
 /// The answer to a meta command: two letters, and what stands behind them.
 pub fn meta(asked: &Meta, line: &[u8]) -> Result<MetaLine, Garbage> {
     let Some((status, rest)) = status(line) else { return refusal(line).map(MetaLine::Whole) };
-    if !is_answer(asked.verb, status) {
+    if !is_answer(asked, status) {
         return Err(Garbage("a status that the command does not have"));
     }
     if status != MetaStatus::Value {
@@ -93,13 +93,16 @@ fn status(line: &[u8]) -> Option<(MetaStatus, &[u8])> {
     Some((status, rest))
 }
 
-fn is_answer(verb: MetaVerb, status: MetaStatus) -> bool {
+/// A value comes exactly where one was asked for: without it, a client would take an answer that lost its value for an
+/// empty one.
+fn is_answer(asked: &Meta, status: MetaStatus) -> bool {
     use MetaStatus::{Debug, Done, Exists, Miss, NotFound, NotStored, Value};
-    match verb {
-        MetaVerb::Get => matches!(status, Done | Value | Miss),
+    let found = || if asked.has(b'v') { Value } else { Done };
+    match asked.verb {
+        MetaVerb::Get => status == Miss || status == found(),
         MetaVerb::Set => matches!(status, Done | NotFound | NotStored | Exists),
         MetaVerb::Delete => matches!(status, Done | NotFound | Exists),
-        MetaVerb::Arithmetic => matches!(status, Done | Value | NotFound | NotStored | Exists),
+        MetaVerb::Arithmetic => matches!(status, NotFound | NotStored | Exists) || status == found(),
         MetaVerb::Debug => matches!(status, Debug | Miss),
     }
 }

@@ -1,5 +1,7 @@
 //! The meta commands: what their flags ask of Redis, and the answer in memcached's words.
 
+use smallvec::SmallVec;
+
 use super::element::Element;
 use super::envelope;
 use super::expiry::Life;
@@ -9,7 +11,7 @@ use crate::model::{Expiry, Meta, MetaReply, MetaStatus, MetaVerb};
 use crate::wire::number;
 
 /// The flags of a command, as far as they decide something here.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Flags {
     /// `v`
     pub value: bool,
@@ -25,6 +27,12 @@ pub struct Flags {
     pub client_flags: u32,
     /// `D`
     pub delta: Option<u64>,
+    /// `N`: the life of what an `ma` makes.
+    pub newborn: Option<Life>,
+    /// `J`
+    pub initial: u64,
+    /// In which order an `ma` has `t`, `T` and `N`.
+    pub order: SmallVec<[u8; 3]>,
     /// `M`
     pub mode: Option<u8>,
     /// Whether an `mg` has to see the value.
@@ -55,7 +63,7 @@ pub fn is_supported(meta: &Meta) -> bool {
         MetaVerb::Get => b"bcfkOqstTv",
         MetaVerb::Set => b"bcCFIkMOqsT",
         MetaVerb::Delete => b"bCkOq",
-        MetaVerb::Arithmetic => b"bcCDJkMOqtTv",
+        MetaVerb::Arithmetic => b"bcCDJkMNOqtTv",
         MetaVerb::Debug => return false,
     };
     meta.flags().all(|flag| known.contains(&flag[0]))
@@ -73,6 +81,9 @@ impl Flags {
 
     fn take(&mut self, letter: u8, argument: &[u8]) {
         self.sees_value |= matches!(letter, b'v' | b'c' | b'f' | b's');
+        if matches!(letter, b't' | b'T' | b'N') {
+            self.order.push(letter);
+        }
         match letter {
             b'v' => self.value = true,
             b'c' => self.new_token = true,
@@ -81,6 +92,8 @@ impl Flags {
             b'C' => self.token = number::unsigned64(argument),
             b'F' => self.client_flags = number::unsigned32(argument).unwrap_or_default(),
             b'D' => self.delta = number::unsigned64(argument),
+            b'N' => self.newborn = number::signed32(argument).map(|seconds| Expiry(seconds).into()),
+            b'J' => self.initial = number::unsigned64(argument).unwrap_or_default(),
             b'M' => self.mode = argument.first().copied(),
             _ => {}
         }

@@ -5,7 +5,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use super::element::{Element, Elements};
 use super::envelope;
 use super::expiry::Life;
-use super::meta::{self, Flags, Order, Step};
+use super::meta::{self, Flags, Step};
 use super::script::Script;
 use crate::model::{Arithmetic, Expiry, Key, Meta, MetaVerb, Read, Request, Store, StoreMode};
 use crate::wire::Outbox;
@@ -287,20 +287,22 @@ fn encode_meta_set(meta: &Meta, flags: &Flags, how: Dictation, out: &mut Outbox)
 }
 
 fn encode_meta_arithmetic(key: &Key, flags: &Flags, how: Dictation, out: &mut Outbox) {
-    let life = flags.life.map(Life::command);
-    let words = life.map_or(0, |(_, number)| 1 + usize::from(number.is_some()));
-    put_call(Script::Count, key, 4 + words, how, out);
+    put_call(Script::Count, key, 10, how, out);
     put_step(flags.decrements(), flags.delta.unwrap_or(1), out);
     put_token(flags.demanded_token(), out);
-    let token: &[u8] = if flags.new_token { b"c" } else { b"" };
-    let left: &[u8] = match flags.left {
-        None => b"",
-        Some(Order::Before) => b"b",
-        Some(Order::After) => b"a",
-    };
-    put_argument(&[token, left].concat(), out);
-    if let Some((command, number)) = life {
-        put_argument(command, out);
-        number.into_iter().for_each(|number| put_integer(number, out));
+    put_argument(if flags.new_token { b"c" } else { b"" }, out);
+    put_argument(&flags.order, out);
+    put_life(flags.life, out);
+    put_life(flags.newborn, out);
+    put_argument(itoa::Buffer::new().format(flags.initial).as_bytes(), out);
+}
+
+/// The command that gives a life and its number, each empty where there is none.
+fn put_life(life: Option<Life>, out: &mut Outbox) {
+    let (command, number) = life.map_or((&b""[..], None), Life::command);
+    put_argument(command, out);
+    match number {
+        Some(number) => put_integer(number, out),
+        None => put_argument(b"", out),
     }
 }

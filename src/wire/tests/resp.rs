@@ -83,8 +83,11 @@ fn a_request_is_these_commands() {
         (meta(MetaVerb::Set, "MP c C1", "v"), "EVALSHA Extend 1 k p v 1048516 000000000000001 c"),
         (meta(MetaVerb::Delete, "q", ""), "UNLINK k"),
         (meta(MetaVerb::Delete, "C0", ""), "EVALSHA Remove 1 k 000000000000000"),
-        (meta(MetaVerb::Arithmetic, "t T0 c", ""), "EVALSHA Count 1 k + 00000000000000000001  cb PERSIST"),
-        (meta(MetaVerb::Arithmetic, "MD D2 T9 t", ""), "EVALSHA Count 1 k - 00000000000000000002  a EXPIRE 9"),
+        (meta(MetaVerb::Arithmetic, "t T0 c", ""), "EVALSHA Count 1 k + 00000000000000000001  c tT PERSIST    0"),
+        (
+            meta(MetaVerb::Arithmetic, "MD D2 N9 J7 t C16", ""),
+            "EVALSHA Count 1 k - 00000000000000000002 000000000000010  Nt   EXPIRE 9 7",
+        ),
         (Request::FlushAll { delay: None }, "FLUSHDB"),
     ] {
         assert!(is_supported(&request));
@@ -97,7 +100,7 @@ fn what_redis_has_no_answer_to_is_known_before() {
     for request in [
         meta(MetaVerb::Debug, "", ""),
         meta(MetaVerb::Get, "N30 v", ""),
-        meta(MetaVerb::Arithmetic, "N0", ""),
+        meta(MetaVerb::Arithmetic, "N0 E5", ""),
         meta(MetaVerb::Set, "E5", "v"),
         Request::FlushAll { delay: Some(Expiry(10)) },
     ] {

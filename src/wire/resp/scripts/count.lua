@@ -1,5 +1,6 @@
--- incr and decr. ARGV: + or -, the delta in twenty digits, token or '', which of the new token (c) and the life
--- before (b) or after (a) are wanted, the command and the time that give a new life.
+-- incr and decr. ARGV: + or -, the delta in twenty digits, token or '', c where the new token is wanted, the flags t, T
+-- and N in their order, the command and the number that give a new life (T), those for an item that is made (N), and its
+-- number. Without N nothing is made.
 -- Answers the outcome, the number, the life, the token.
 -- Lua's numbers are exact up to 2^53: a number of 64 bits is a high and a low part in base 10^10.
 local BASE, TOP_HIGH, TOP_LOW = 1e10, 1844674407, 3709551616
@@ -26,9 +27,28 @@ local function number(text)
   return high, low
 end
 
-local key = KEYS[1]
+local key, order = KEYS[1], ARGV[5] or ''
+
+-- The answer for an item that has just got this value.
+local function finish(stored, value, is_made)
+  local life = -1
+  for flag in string.gmatch(order, '.') do
+    local at = flag == 'T' and 6 or 8
+    if flag == 't' then
+      life = redis.call('TTL', key)
+    elseif flag == 'T' or is_made then
+      redis.call(ARGV[at], key, unpack(ARGV, at + 1, at + (ARGV[at + 1] ~= '' and 1 or 0)))
+    end
+  end
+  return {0, value, life, ARGV[4] == 'c' and string.sub(redis.sha1hex(stored), 1, 15) or ''}
+end
+
 local stored = redis.pcall('GET', key)
-if not stored then return {3} end
+if not stored then
+  if not string.find(order, 'N', 1, true) then return {3} end
+  local made = redis.pcall('SET', key, ARGV[10])
+  return made.err and made or finish(ARGV[10], ARGV[10], true)
+end
 if type(stored) == 'table' then return stored end
 local head, value = '', stored
 if #stored >= 12 and string.sub(stored, 1, 8) == MARK then
@@ -56,8 +76,4 @@ value = string.match(string.format('%010.0f%010.0f', high, low), '^0*(%d.*)$')
 
 local done = redis.pcall('SET', key, head .. value, 'KEEPTTL')
 if done.err then return done end
-local wanted = ARGV[4] or ''
-local life = string.find(wanted, 'b', 1, true) and redis.call('TTL', key) or -1
-if ARGV[5] then redis.call(ARGV[5], key, unpack(ARGV, 6)) end
-if string.find(wanted, 'a', 1, true) then life = redis.call('TTL', key) end
-return {0, value, life, string.find(wanted, 'c', 1, true) and string.sub(redis.sha1hex(head .. value), 1, 15) or ''}
+return finish(head .. value, value, false)
