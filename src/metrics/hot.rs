@@ -6,6 +6,8 @@
 
 use std::sync::{Mutex, PoisonError, TryLockError};
 
+use xxhash_rust::xxh3::xxh3_64;
+
 use super::Gauge;
 use crate::model::Key;
 
@@ -26,8 +28,16 @@ pub struct HotKeys {
 
 #[derive(Debug, Default)]
 struct Sketch {
-    counts: Vec<(Key, u64)>,
+    counts: Vec<Count>,
     looks: u64,
+}
+
+#[derive(Debug)]
+struct Count {
+    /// Of the key: looking through them all is quick where most differ at first sight.
+    hash: u64,
+    key: Key,
+    count: u64,
 }
 
 impl HotKeys {
@@ -58,7 +68,7 @@ impl HotKeys {
     #[must_use]
     pub fn counts(&self) -> Vec<(Key, u64)> {
         let sketch = self.sketch.lock().unwrap_or_else(PoisonError::into_inner);
-        sketch.counts.iter().map(|(key, count)| (key.clone(), count * STRIDE)).collect()
+        sketch.counts.iter().map(|one| (one.key.clone(), one.count * STRIDE)).collect()
     }
 }
 
@@ -66,15 +76,16 @@ impl Sketch {
     fn count(&mut self, key: &Key) {
         self.looks += 1;
         if self.looks.is_multiple_of(MEMORY) {
-            self.counts.iter_mut().for_each(|(_, count)| *count /= 2);
-            self.counts.retain(|(_, count)| *count > 0);
+            self.counts.iter_mut().for_each(|one| one.count /= 2);
+            self.counts.retain(|one| one.count > 0);
         }
-        if let Some((_, count)) = self.counts.iter_mut().find(|(known, _)| known == key) {
-            *count += 1;
+        let hash = xxh3_64(key.as_bytes());
+        if let Some(known) = self.counts.iter_mut().find(|one| one.hash == hash && one.key == *key) {
+            known.count += 1;
         } else if self.counts.len() < ROOM {
-            self.counts.push((key.clone(), 1));
-        } else if let Some(least) = self.counts.iter_mut().min_by_key(|(_, count)| *count) {
-            *least = (key.clone(), least.1 + 1);
+            self.counts.push(Count { hash, key: key.clone(), count: 1 });
+        } else if let Some(least) = self.counts.iter_mut().min_by_key(|one| one.count) {
+            *least = Count { hash, key: key.clone(), count: least.count + 1 };
         }
     }
 }

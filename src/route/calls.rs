@@ -29,69 +29,87 @@ struct State {
     flights: Flights,
 }
 
-/// The way to whoever is asked; or why nobody is.
-pub(super) type Way = Result<Rc<Link>, FailureKind>;
+/// The way to whoever is asked for a key of this hash; or why nobody is.
+#[derive(Clone, Copy)]
+pub(super) struct Way<'a> {
+    pub(super) link: Result<&'a Rc<Link>, FailureKind>,
+    pub(super) hash: u64,
+}
+
+impl Way<'_> {
+    /// [`Link::departures`] of who is asked, if anybody is.
+    #[inline]
+    fn departures(self) -> u64 {
+        self.link.map_or(0, |link| link.departures(self.hash))
+    }
+}
 
 /// One request that is under way, and everybody who waits for its answer.
 pub(super) struct Call {
-    pub(super) link: Way,
+    link: Result<Rc<Link>, FailureKind>,
     hash: u64,
     command: Command,
-    pub(super) reply_to: ReplyTo,
+    reply_to: ReplyTo,
     /// Under which identical reads find it, while they do.
     pub(super) print: Option<u64>,
     /// What was asked; kept for reads only, which may be shared, asked again, or made a miss.
     pub(super) question: Option<Request>,
+    /// [`Link::departures`] when it was asked.
+    departures: u64,
+    crowd: Option<Box<Crowd>>,
+}
+
+/// The others who share an open read. Most have none.
+#[derive(Default)]
+struct Crowd {
     /// Who joined before it was sent.
-    pub(super) joined: Vec<ReplyTo>,
+    joined: Vec<ReplyTo>,
     /// Who came after it was sent: the next call is theirs.
     waiting: Vec<ReplyTo>,
-    /// When the first of those came whose call this is, if that was before it was asked.
-    since: Option<Instant>,
-    /// When the first of those who wait came.
+    /// When the first of those came.
     waiting_since: Option<Instant>,
-    /// [`Link::departures`] when it was asked.
-    pub(super) departures: u64,
 }
 
 impl Call {
-    pub(super) fn new(link: Way, hash: u64, command: Command, reply_to: ReplyTo) -> Self {
-        let departures = link.as_ref().map_or(0, |link| link.departures(hash));
-        Self {
-            link,
-            hash,
-            command,
-            reply_to,
-            print: None,
-            question: None,
-            joined: Vec::new(),
-            waiting: Vec::new(),
-            since: None,
-            waiting_since: None,
-            departures,
-        }
+    pub(super) fn way(&self) -> Way<'_> {
+        Way { link: self.link.as_ref().map_err(|kind| *kind), hash: self.hash }
+    }
+
+    fn join(&mut self, reply_to: ReplyTo) {
+        self.crowd.get_or_insert_default().joined.push(reply_to);
     }
 
     /// Somebody waits for the next call.
-    pub(super) fn wait(&mut self, reply_to: ReplyTo) {
-        self.waiting.push(reply_to);
-        self.waiting_since.get_or_insert_with(Instant::now);
+    fn wait(&mut self, reply_to: ReplyTo) {
+        let crowd = self.crowd.get_or_insert_default();
+        crowd.waiting.push(reply_to);
+        crowd.waiting_since.get_or_insert_with(Instant::now);
     }
 
     /// The call of those who wait for this one: the same question, asked anew.
-    fn follow(&mut self) -> Option<Self> {
-        let mut waiting = std::mem::take(&mut self.waiting).into_iter();
+    fn follow(&mut self) -> Option<Next> {
+        let crowd = self.crowd.as_mut()?;
+        let mut waiting = std::mem::take(&mut crowd.waiting).into_iter();
         let reply_to = waiting.next()?;
-        let mut next = Self::new(self.link.clone(), self.hash, self.command, reply_to);
-        next.question = self.question.clone();
-        next.joined = waiting.collect();
-        next.since = self.waiting_since.take();
-        Some(next)
+        let since = crowd.waiting_since.take();
+        let request = self.question.clone()?;
+        Some(Next { link: self.link.clone(), hash: self.hash, request, reply_to, joined: waiting.collect(), since })
     }
 
     fn keys(&self) -> u64 {
         self.question.as_ref().map_or(1, |question| question.keys().len() as u64)
     }
+}
+
+/// A call that is to be made for those who waited.
+struct Next {
+    link: Result<Rc<Link>, FailureKind>,
+    hash: u64,
+    request: Request,
+    reply_to: ReplyTo,
+    joined: Vec<ReplyTo>,
+    /// When the first of them came.
+    since: Option<Instant>,
 }
 
 impl Calls {
@@ -106,55 +124,74 @@ impl Calls {
 
     /// Sends `request`, unless it can share the answer of a read that is open.
     #[inline]
-    pub(super) fn open(&self, call: Call, request: Request) {
+    pub(super) fn open(&self, way: Way<'_>, request: Request, reply_to: ReplyTo) {
         self.cells.hot.see(request.keys());
-        let may_share = self.policy.get().coalesce && request.is_shareable();
-        if !may_share {
-            if self.policy.get().coalesce && !request.is_idempotent() {
+        let coalesce = self.policy.get().coalesce;
+        if !(coalesce && request.is_shareable()) {
+            if coalesce && !request.is_idempotent() {
                 self.detach(&request);
             }
-            return self.send(call, request, None);
+            return self.send(way, request, reply_to, None);
         }
         let print = self.state.borrow().flights.print(request.keys());
-        if let Some(call) = self.join(call, print, &request) {
-            self.send(call, request, Some(print));
+        if let Some(reply_to) = self.join(way, print, &request, reply_to) {
+            self.send(way, request, reply_to, Some(print));
         }
     }
 
-    /// Adds whoever asks to an open call for the same; gives `call` back where there is none.
+    /// Adds whoever asks to an open call for the same; gives `reply_to` back where there is none.
     #[inline]
-    fn join(&self, call: Call, print: u64, request: &Request) -> Option<Call> {
+    fn join(&self, way: Way<'_>, print: u64, request: &Request, reply_to: ReplyTo) -> Option<ReplyTo> {
         let State { open, flights } = &mut *self.state.borrow_mut();
-        let Some(tag) = flights.find(open, print, request, &call.link) else { return Some(call) };
+        let Some(tag) = flights.find(open, print, request, way) else { return Some(reply_to) };
         let earlier = &mut open[tag];
-        if earlier.departures == call.departures {
-            earlier.joined.push(call.reply_to);
+        if earlier.departures == way.departures() {
+            earlier.join(reply_to);
         } else if request.keys().len() == 1 {
-            earlier.wait(call.reply_to);
+            earlier.wait(reply_to);
         } else {
-            return Some(call);
+            return Some(reply_to);
         }
         None
     }
 
     /// Sends a request; with its `print` identical reads find it from now on.
-    fn send(&self, mut call: Call, request: Request, print: Option<u64>) {
-        if matches!(call.command, Command::Get | Command::Gat | Command::Mg | Command::Me) {
-            call.question = Some(request.clone());
+    #[inline]
+    fn send(&self, way: Way<'_>, request: Request, reply_to: ReplyTo, print: Option<u64>) {
+        let tag = self.note(way, &request, reply_to, print, None);
+        self.ask(way, request, tag, None);
+    }
+
+    /// Notes an open call; its tag.
+    #[inline]
+    fn note(
+        &self,
+        way: Way<'_>,
+        request: &Request,
+        reply_to: ReplyTo,
+        print: Option<u64>,
+        crowd: Option<Box<Crowd>>,
+    ) -> usize {
+        let command = Command::of(request);
+        let is_read = matches!(command, Command::Get | Command::Gat | Command::Mg | Command::Me);
+        let question = is_read.then(|| request.clone());
+        let (link, hash, departures) = (way.link.cloned(), way.hash, way.departures());
+        let State { open, flights } = &mut *self.state.borrow_mut();
+        let entry = open.vacant_entry();
+        let tag = entry.key();
+        entry.insert(Call { link, hash, command, reply_to, print: None, question, departures, crowd });
+        if let Some(print) = print {
+            flights.list(open, print, tag);
         }
-        let (link, hash, since) = (call.link.clone(), call.hash, call.since);
-        let tag = {
-            let State { open, flights } = &mut *self.state.borrow_mut();
-            let tag = open.insert(call);
-            if let Some(print) = print {
-                flights.list(open, print, tag);
-            }
-            tag
-        };
+        tag
+    }
+
+    #[inline]
+    fn ask(&self, way: Way<'_>, request: Request, tag: usize, since: Option<Instant>) {
         let Some(me) = self.me.upgrade() else { return };
         let reply_to = ReplyTo::new(me, tag as u64);
-        match link {
-            Ok(link) => link.ask(hash, request, reply_to, since),
+        match way.link {
+            Ok(link) => link.ask(way.hash, request, reply_to, since),
             Err(kind) => reply_to.answer(Reply::never_sent(kind)),
         }
     }
@@ -174,10 +211,12 @@ impl Calls {
         }
     }
 
-    fn again(&self, mut call: Call, print: Option<u64>) {
-        if let Some(request) = call.question.take() {
-            self.send(call, request, print);
-        }
+    fn again(&self, next: Next, print: Option<u64>) {
+        let Next { link, hash, request, reply_to, joined, since } = next;
+        let way = Way { link: link.as_ref().map_err(|kind| *kind), hash };
+        let crowd = (!joined.is_empty()).then(|| Box::new(Crowd { joined, ..Crowd::default() }));
+        let tag = self.note(way, &request, reply_to, print, crowd);
+        self.ask(way, request, tag, since);
     }
 
     /// Counts the answer to one of those who asked.
@@ -228,7 +267,7 @@ impl Receive for Calls {
             reply => reply,
         };
         self.count(&call, call.reply_to.listener(), &reply);
-        for joined in std::mem::take(&mut call.joined) {
+        for joined in call.crowd.take().into_iter().flat_map(|crowd| crowd.joined) {
             self.cells.coalesced.add(1);
             self.count(&call, joined.listener(), &reply);
             joined.answer(reply.shared());

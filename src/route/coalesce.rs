@@ -38,10 +38,10 @@ impl Flights {
     /// The open call that asks `question` of the same node: an owner that has been put out has no answer for those
     /// who come now.
     #[inline]
-    pub(super) fn find(&self, open: &Slab<Call>, print: u64, question: &Request, way: &Way) -> Option<usize> {
+    pub(super) fn find(&self, open: &Slab<Call>, print: u64, question: &Request, way: Way<'_>) -> Option<usize> {
         let same = |tag: &usize| {
             let call = &open[*tag];
-            let same_way = matches!((&call.link, way), (Ok(one), Ok(other)) if Rc::ptr_eq(one, other));
+            let same_way = matches!((call.way().link, way.link), (Ok(one), Ok(other)) if Rc::ptr_eq(one, other));
             same_way && call.question.as_ref() == Some(question)
         };
         self.table(question.keys().len()).find(print, same).copied()

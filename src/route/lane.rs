@@ -6,12 +6,12 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::broadcast::Broadcast;
-use super::calls::{Call, Calls};
+use super::calls::{Calls, Way};
 use super::gather::Gather;
 use super::pool::{Pool, Seat};
 use crate::backend::{Link, Node};
 use crate::memory::{Charge, Memory};
-use crate::metrics::{Command, Hub};
+use crate::metrics::Hub;
 use crate::model::{Expiry, FailureKind, Key, Keys, Read, ReplyTo, Request};
 
 /// The connections of a worker to a pool's nodes, and what it has asked of them. Belongs to its thread.
@@ -102,8 +102,8 @@ impl Lane {
 
     #[inline]
     fn send(&self, seat: Seat, request: Request, reply_to: ReplyTo) {
-        let link = seat.node.map(|node| self.links[node].clone());
-        self.calls.open(Call::new(link, seat.hash, Command::of(&request), reply_to), request);
+        let way = Way { link: seat.node.map(|node| &self.links[node]), hash: seat.hash };
+        self.calls.open(way, request, reply_to);
     }
 
     fn read_many(&self, keys: &Rc<[Key]>, cas: bool, touch: Option<Expiry>, reply_to: ReplyTo) {
