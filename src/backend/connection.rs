@@ -138,23 +138,24 @@ impl Connection {
         if self.state.borrow().suspended && self.node.health.service() == Service::In {
             self.suspend(false); // it was let in a moment ago, and this worker is yet to be told
         }
+        let settings = self.settings();
         let mut state = self.state.borrow_mut();
         let refusal = match state.phase {
             _ if state.suspended => Some(FailureKind::Ejected),
             Phase::Down => Some(FailureKind::Unreachable),
-            _ if state.line.len() >= self.settings().max_inflight => Some(FailureKind::Overloaded),
+            _ if state.line.len() >= settings.max_inflight => Some(FailureKind::Overloaded),
             _ if !self.charge.add_fairly(request.weight(), SHARE) => Some(FailureKind::Memory),
             _ => None,
         };
         if let Some(kind) = refusal {
             let reply = state.refusal(kind);
-            drop(state); // whoever hears the answer may ask again
+            drop((state, settings)); // whoever hears the answer may ask again
             self.cells.node.count(&reply);
             return reply_to.answer(reply);
         }
         let idle = state.line.is_stamped();
-        let deadline = since.map(|since| since + self.settings().request_timeout);
-        state.send(Pending::new(request, reply_to, deadline), &self.node.dialect, self.settings().value_size);
+        let deadline = since.map(|since| since + settings.request_timeout);
+        state.send(Pending::new(request, reply_to, deadline), &self.node.dialect, settings.value_size);
         if idle {
             // Even when the socket is full: the task is to begin its time.
             self.task.borrow().wake_by_ref();
@@ -202,6 +203,7 @@ impl Connection {
     }
 
     /// Lets go of a request that the node has answered, and hands over the answer.
+    #[inline]
     pub(super) fn settle(&self, pending: Pending, reply: Reply) {
         self.charge.free(pending.request.weight());
         if pending.reply_to.is_some() {
@@ -346,6 +348,7 @@ impl Connection {
 }
 
 impl State {
+    #[inline]
     pub(super) fn send(&mut self, mut pending: Pending, dialect: &Dialect, value_size: usize) {
         let before = self.outbox.len();
         dialect.encode(&pending.request, value_size, pending.whole, &mut self.outbox);

@@ -44,6 +44,7 @@ pub(super) struct Pending {
 
 impl Pending {
     /// A request that has until `deadline` if it has waited elsewhere already, else from when it is written.
+    #[inline]
     pub(super) fn new(request: Request, reply_to: ReplyTo, deadline: Option<Instant>) -> Self {
         let early = deadline.is_some();
         let (whole, asked) = (false, None);
@@ -65,6 +66,7 @@ impl Pending {
         self.deadline.is_some_and(|deadline| deadline <= now)
     }
 
+    #[inline]
     pub(super) fn answer(self, reply: Reply) {
         if let Some(reply_to) = self.reply_to {
             reply_to.answer(reply);
@@ -81,15 +83,18 @@ impl Line {
         self.entries.is_empty()
     }
 
+    #[inline]
     pub(super) fn push(&mut self, pending: Pending) {
         self.early += usize::from(pending.early);
         self.entries.push_back(pending);
     }
 
+    #[inline]
     pub(super) fn front(&self) -> Option<&Pending> {
         self.entries.front()
     }
 
+    #[inline]
     pub(super) fn pop(&mut self) -> Option<Pending> {
         self.overdue = self.overdue.saturating_sub(1);
         self.stamped = self.stamped.saturating_sub(1);

@@ -34,10 +34,8 @@ struct Queue {
 }
 
 enum Slot {
-    /// The node has not answered.
-    Open(Spelling),
-    /// Ready, but not at its turn.
-    Answered(Spelling, Reply),
+    /// A node's answer, once it is there, and how it is to be spelled.
+    Node(Spelling, Option<Reply>),
     /// A line of ketch's own.
     Line(Bytes),
     /// Lines of ketch's own that are made at their turn.
@@ -64,7 +62,7 @@ impl Replies {
         }
         let mut queue = self.queue.borrow_mut();
         let tag = queue.first + queue.slots.len() as u64;
-        queue.slots.push_back(Slot::Open(spelling));
+        queue.slots.push_back(Slot::Node(spelling, None));
         Some(ReplyTo::new(self.clone(), tag))
     }
 
@@ -80,18 +78,21 @@ impl Replies {
 
     /// Moves every reply whose turn it is to `out`.
     pub(super) fn collect(&self, out: &mut Outbox) {
-        let mut queue = self.queue.borrow_mut();
-        while !matches!(queue.slots.front(), None | Some(Slot::Open(_))) {
-            queue.first += 1;
-            match queue.slots.pop_front() {
-                Some(Slot::Answered(spelling, reply)) => {
-                    self.charge.free(reply.weight() + spelling.weight());
-                    encode_reply(&spelling, reply, out);
+        let queue = &mut *self.queue.borrow_mut();
+        while let Some(slot) = queue.slots.front_mut() {
+            match slot {
+                Slot::Node(_, None) => return,
+                Slot::Node(spelling, reply) => {
+                    if let Some(reply) = reply.take() {
+                        self.charge.free(reply.weight() + spelling.weight());
+                        encode_reply(spelling, reply, out);
+                    }
                 }
-                Some(Slot::Line(lines)) => out.put_bytes(lines),
-                Some(Slot::Later(lines)) => out.put(lines().as_bytes()),
-                None | Some(Slot::Open(_)) => {}
+                Slot::Line(lines) => out.put_bytes(std::mem::take(lines)),
+                Slot::Later(lines) => out.put(std::mem::replace(lines, Box::new(String::new))().as_bytes()),
             }
+            queue.first += 1;
+            queue.slots.pop_front();
         }
     }
 
@@ -149,20 +150,14 @@ impl Receive for Replies {
     fn receive(&self, tag: u64, reply: Reply) {
         let queue = &mut *self.queue.borrow_mut();
         let place = usize::try_from(tag.wrapping_sub(queue.first)).unwrap_or(usize::MAX);
-        let Some(slot) = queue.slots.get_mut(place) else { return };
+        let Some(Slot::Node(_, answer @ None)) = queue.slots.get_mut(place) else { return };
         let weight = reply.weight();
         queue.usual = (queue.usual - queue.usual / 8).max(weight);
-        let reply = match self.charge.add_fairly(weight, self.share.get()) {
-            true => reply,
-            false => {
-                self.charge.tell();
-                Reply::never_sent(FailureKind::Memory)
-            }
-        };
-        *slot = match std::mem::replace(slot, Slot::Line(Bytes::new())) {
-            Slot::Open(spelling) => Slot::Answered(spelling, reply),
-            answered => answered,
-        };
+        *answer = Some(reply);
+        if !self.charge.add_fairly(weight, self.share.get()) {
+            self.charge.tell();
+            *answer = Some(Reply::never_sent(FailureKind::Memory));
+        }
         if let (0, Some(task)) = (place, &queue.task) {
             task.wake_by_ref();
         }

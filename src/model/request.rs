@@ -13,7 +13,7 @@ pub enum Request {
     /// `get`, `gets`, `gat`, `gats`.
     Read(Read),
     /// `set`, `add`, `replace`, `append`, `prepend`, `cas`.
-    Store(Store),
+    Store(Box<Store>),
     /// `delete`.
     Delete(Key),
     /// `incr`, `decr`.

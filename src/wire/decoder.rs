@@ -264,7 +264,7 @@ impl Head {
     fn with(self, value: Bytes) -> Command {
         match self {
             Self::Classic { mode, key, flags, expiry, silent } => Command::Ask {
-                request: Request::Store(Store { mode, key, flags, expiry, value }),
+                request: Request::Store(Box::new(Store { mode, key, flags, expiry, value })),
                 spelling: if silent { Spelling::Silent } else { Spelling::Line },
             },
             Self::Meta { mut meta, quiet } => {

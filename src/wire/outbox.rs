@@ -51,6 +51,12 @@ impl Outbox {
         self.links.push_back((self.text.len(), bytes));
     }
 
+    /// [`Self::put_bytes`] of bytes that somebody else keeps too.
+    #[inline]
+    pub fn put_shared(&mut self, bytes: &Bytes) {
+        if bytes.len() < LINK { self.put(bytes) } else { self.put_bytes(bytes.clone()) }
+    }
+
     /// Adds `number` in decimal.
     #[inline]
     pub fn put_number(&mut self, number: u64) {

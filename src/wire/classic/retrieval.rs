@@ -4,7 +4,7 @@ use super::{BAD_EXPTIME, BAD_FORMAT, ERROR};
 use crate::model::{Expiry, Key, Keys, MAX_KEY, Read, Request};
 use crate::wire::command::{Command, Spelling};
 use crate::wire::number;
-use crate::wire::word::Words;
+use crate::wire::word::{Words, word_len};
 
 /// The commonest line by far, a `get` of one key with nothing odd about it, at the front of `input`, and how long it is
 /// with its end. `None` for all others, and while there is no end: they are looked at with more care.
@@ -12,8 +12,7 @@ use crate::wire::word::Words;
 pub fn plain_get(input: &[u8]) -> Option<(Command, usize)> {
     const NAME: &[u8] = b"get ";
     let word = input.strip_prefix(NAME)?;
-    // Keys are short: a search that is made for long texts takes longer to begin.
-    let len = word.iter().take(MAX_KEY + 1).position(|byte| *byte <= b' ')?;
+    let len = word_len(&word[..word.len().min(MAX_KEY + 1)]);
     let (word, end) = word.split_at(len);
     if !end.starts_with(b"\r\n") {
         return None;

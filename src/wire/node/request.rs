@@ -103,7 +103,7 @@ fn encode_store(store: &Store, out: &mut Outbox) {
         out.put(b" ");
         out.put_number(token);
     }
-    put_value(store.value.clone(), out);
+    put_value(&store.value, out);
 }
 
 /// Keys that do not fit a line come from `b`, and are deleted by that name.
@@ -149,14 +149,14 @@ fn encode_meta(meta: &Meta, out: &mut Outbox) {
         out.put(flags);
     }
     match meta.verb {
-        MetaVerb::Set => put_value(meta.value.clone(), out),
+        MetaVerb::Set => put_value(&meta.value, out),
         _ => out.put(b"\r\n"),
     }
 }
 
-fn put_value(value: bytes::Bytes, out: &mut Outbox) {
+fn put_value(value: &bytes::Bytes, out: &mut Outbox) {
     out.put(b"\r\n");
-    out.put_bytes(value);
+    out.put_shared(value);
     out.put(b"\r\n");
 }
 

@@ -44,7 +44,7 @@ fn a_gat_touches_the_keys_before_one_that_is_too_long() {
 fn a_store_takes_any_bytes_and_odd_numbers() {
     let store = |mode, flags, expiry, value: &'static [u8]| {
         let (key, value) = (key(b"a"), Bytes::from_static(value));
-        Request::Store(Store { mode, key, flags, expiry: Expiry(expiry), value })
+        Request::Store(Box::new(Store { mode, key, flags, expiry: Expiry(expiry), value }))
     };
     for (stream, request, spelling) in [
         (&b"set a 0 0 4\r\n\r\n\0\xff\r\n"[..], store(StoreMode::Set, 0, 0, b"\r\n\0\xff"), Spelling::Line),

@@ -111,8 +111,9 @@ fn request() -> impl Strategy<Value = Request> {
     let meta = (text_key(), proptest::sample::subsequence(vec!["b", "v", "O1", "T-5", "k", "E7"], 0..6), value());
     prop_oneof![
         read().prop_map(Request::Read),
-        (mode, text_key(), any::<u32>(), expiry(), value())
-            .prop_map(|(mode, key, flags, expiry, value)| Request::Store(Store { mode, key, flags, expiry, value })),
+        (mode, text_key(), any::<u32>(), expiry(), value()).prop_map(|(mode, key, flags, expiry, value)| {
+            Request::Store(Box::new(Store { mode, key, flags, expiry, value }))
+        }),
         text_key().prop_map(Request::Delete),
         (text_key(), any::<bool>(), any::<u64>()).prop_map(|(key, decrement, delta)| Request::Arithmetic(Arithmetic {
             key,

@@ -22,7 +22,8 @@ fn read(keys: &[&str], cas: bool, touch: Option<i32>) -> Request {
 }
 
 fn store(mode: StoreMode, flags: u32, expiry: i32, value: &'static [u8]) -> Request {
-    Request::Store(Store { mode, key: key("k"), flags, expiry: Expiry(expiry), value: Bytes::from_static(value) })
+    let value = Bytes::from_static(value);
+    Request::Store(Box::new(Store { mode, key: key("k"), flags, expiry: Expiry(expiry), value }))
 }
 
 fn meta(verb: MetaVerb, flags: &'static str, value: &'static str) -> Request {

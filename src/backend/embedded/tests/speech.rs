@@ -72,13 +72,13 @@ pub(super) fn request(line: &str) -> Request {
         "md" => meta(MetaVerb::Delete, &words[1..], &words[2..], value),
         "ma" => meta(MetaVerb::Arithmetic, &words[1..], &words[2..], value),
         "me" => meta(MetaVerb::Debug, &words[1..], &words[2..], value),
-        verb => Request::Store(model::Store {
+        verb => Request::Store(Box::new(model::Store {
             mode: mode(verb, words.last().unwrap()),
             key: key(1),
             flags: words[2].parse().unwrap(),
             expiry: expiry(3),
             value,
-        }),
+        })),
     }
 }
 
