@@ -15,7 +15,13 @@ use crate::metrics::WorkerCells;
 ///
 /// What is larger than usual gets just its room: a large value keeps the buffer that it was read into, and what is
 /// charged is the value.
+///
+/// An empty buffer begins at its front again, so that small reads always come to the same few cache lines.
+#[inline]
 pub fn make_room(buffer: &mut BytesMut, room: usize, usual: usize) {
+    if buffer.is_empty() && room <= usual {
+        let _ = buffer.try_reclaim(usual); // where a value that is in it is still in use, it does not
+    }
     if buffer.capacity() - buffer.len() >= room {
         return;
     }
