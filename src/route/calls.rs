@@ -5,7 +5,7 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
 use slab::Slab;
-use smallvec::smallvec;
+use smallvec::{SmallVec, smallvec};
 use tokio::time::Instant;
 
 use super::coalesce::Flights;
@@ -71,8 +71,16 @@ struct Crowd {
 }
 
 impl Call {
-    pub(super) fn way(&self) -> Way<'_> {
-        Way { link: self.link.as_ref().map_err(|kind| *kind), hash: self.hash }
+    /// Whether who would be asked this way is whom it asked.
+    #[inline]
+    pub(super) fn goes(&self, way: Way<'_>) -> bool {
+        matches!((&self.link, way.link), (Ok(one), Ok(other)) if Rc::ptr_eq(one, other))
+    }
+
+    /// Whether somebody waits for the next call.
+    #[inline]
+    pub(super) fn is_waited_for(&self) -> bool {
+        self.crowd.as_ref().is_some_and(|crowd| !crowd.waiting.is_empty())
     }
 
     fn join(&mut self, reply_to: ReplyTo) {
@@ -199,15 +207,13 @@ impl Calls {
     /// Before a write leaves: what waits behind an open read of its key is asked now, ahead of the write, and
     /// nothing that comes after the write finds either.
     fn detach(&self, write: &Request) {
-        loop {
-            let next = {
-                let State { open, flights } = &mut *self.state.borrow_mut();
-                let Some(tag) = flights.unlist_touched(open, write) else { return };
-                open[tag].follow()
-            };
-            if let Some(next) = next {
-                self.again(next, None);
-            }
+        let nexts: SmallVec<[Next; 1]> = {
+            let State { open, flights } = &mut *self.state.borrow_mut();
+            let touched = flights.unlist_touched(open, write);
+            touched.into_iter().filter_map(|tag| open[tag].follow()).collect()
+        };
+        for next in nexts {
+            self.again(next, None);
         }
     }
 

@@ -6,23 +6,36 @@
 //! lane's next write.
 
 use std::hash::BuildHasher;
-use std::rc::Rc;
 
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 use slab::Slab;
+use smallvec::SmallVec;
 
 use super::calls::{Call, Way};
 use crate::model::{Key, Request};
 
+/// How many reads of one key can be found: one at each place.
+const PLACES: usize = 4096;
+
 /// The open reads of a lane by their keys: tags of its calls.
-#[derive(Default)]
 pub(super) struct Flights {
     hasher: hashbrown::DefaultHashBuilder,
-    /// Reads of one key.
-    single: HashTable<usize>,
+    /// Reads of one key, each at the place of its key, where it is found and left by one look. Keys that share a place
+    /// (one in [`PLACES`] does) put each other out of it, so that a read is now and then asked that could have joined.
+    single: Box<[Option<Tag>]>,
     /// Reads of several.
     several: HashTable<usize>,
+}
+
+/// The tag of a call and 1.
+type Tag = std::num::NonZeroU32;
+
+impl Default for Flights {
+    fn default() -> Self {
+        let single = vec![None; PLACES].into();
+        Self { hasher: hashbrown::DefaultHashBuilder::default(), single, several: HashTable::new() }
+    }
 }
 
 impl Flights {
@@ -41,26 +54,29 @@ impl Flights {
     pub(super) fn find(&self, open: &Slab<Call>, print: u64, question: &Request, way: Way<'_>) -> Option<usize> {
         let same = |tag: &usize| {
             let call = &open[*tag];
-            let same_way = matches!((call.way().link, way.link), (Ok(one), Ok(other)) if Rc::ptr_eq(one, other));
-            same_way && call.question.as_ref() == Some(question)
+            call.print == Some(print) && call.goes(way) && call.question.as_ref() == Some(question)
         };
-        self.table(question.keys().len()).find(print, same).copied()
+        match question.keys() {
+            [_] => self.single[place(print)].map(tag_of).filter(same),
+            _ => self.several.find(print, same).copied(),
+        }
     }
 
-    /// From now on the call is found by identical reads, instead of an earlier one.
+    /// From now on the call is found by identical reads, instead of an earlier one; but not instead of one that others
+    /// wait for, since a write has to find these.
     #[inline]
     pub(super) fn list(&mut self, open: &mut Slab<Call>, print: u64, tag: usize) {
-        let Some(question) = &open[tag].question else { return };
-        let same = |other: &usize| open[*other].question.as_ref() == Some(question);
-        let earlier = match self
-            .table_mut(question.keys().len())
-            .entry(print, same, |other| open[*other].print.unwrap_or_default())
-        {
-            Entry::Occupied(mut entry) => Some(std::mem::replace(entry.get_mut(), tag)),
-            Entry::Vacant(entry) => {
-                entry.insert(tag);
-                None
+        let earlier = match open[tag].question.as_ref().map(Request::keys) {
+            Some([_]) => {
+                let place = &mut self.single[place(print)];
+                let earlier = place.map(tag_of);
+                if earlier.is_some_and(|earlier| open[earlier].is_waited_for()) {
+                    return;
+                }
+                *place = u32::try_from(tag + 1).ok().and_then(Tag::new);
+                earlier
             }
+            _ => self.list_several(open, print, tag),
         };
         if let Some(earlier) = earlier {
             open[earlier].print = None;
@@ -68,41 +84,59 @@ impl Flights {
         open[tag].print = Some(print);
     }
 
+    fn list_several(&mut self, open: &Slab<Call>, print: u64, tag: usize) -> Option<usize> {
+        let same = |other: &usize| open[*other].question == open[tag].question;
+        match self.several.entry(print, same, |other| open[*other].print.unwrap_or_default()) {
+            Entry::Occupied(mut entry) => Some(std::mem::replace(entry.get_mut(), tag)),
+            Entry::Vacant(entry) => {
+                entry.insert(tag);
+                None
+            }
+        }
+    }
+
     /// The call, which was open under `tag`, is not found any more.
     #[inline]
     pub(super) fn unlist(&mut self, call: &Call, tag: usize) {
         let (Some(print), Some(question)) = (call.print, &call.question) else { return };
-        if let Ok(entry) = self.table_mut(question.keys().len()).find_entry(print, |other| *other == tag) {
+        if question.keys().len() == 1 {
+            self.single[place(print)] = None;
+        } else if let Ok(entry) = self.several.find_entry(print, |other| *other == tag) {
             entry.remove();
         }
     }
 
-    /// Takes one read that `write` touches off the list; its tag.
-    pub(super) fn unlist_touched(&mut self, open: &mut Slab<Call>, write: &Request) -> Option<usize> {
+    /// Takes the reads that `write` touches off the list; their tags.
+    pub(super) fn unlist_touched(&mut self, open: &mut Slab<Call>, write: &Request) -> SmallVec<[usize; 1]> {
         for tag in self.several.drain() {
             open[tag].print = None;
         }
-        if self.single.is_empty() {
-            return None;
-        }
-        let tag = match write.keys() {
-            [] => *self.single.iter().next()?, // a flush touches them all
-            keys => *keys.iter().find_map(|key| {
-                self.single.find(self.print(std::slice::from_ref(key)), |tag| keys_of(&open[*tag]).first() == Some(key))
-            })?,
+        let touched: SmallVec<[usize; 1]> = match write.keys() {
+            [] => self.single.iter().flatten().copied().map(tag_of).collect(), // a flush touches them all
+            keys => keys.iter().filter_map(|key| self.read_of(open, key)).collect(),
         };
-        self.unlist(&open[tag], tag);
-        open[tag].print = None;
-        Some(tag)
+        for tag in &touched {
+            self.unlist(&open[*tag], *tag);
+            open[*tag].print = None;
+        }
+        touched
     }
 
-    fn table(&self, keys: usize) -> &HashTable<usize> {
-        if keys == 1 { &self.single } else { &self.several }
+    fn read_of(&self, open: &Slab<Call>, key: &Key) -> Option<usize> {
+        let tag = self.single[place(self.print(std::slice::from_ref(key)))].map(tag_of)?;
+        (keys_of(&open[tag]).first() == Some(key)).then_some(tag)
     }
+}
 
-    fn table_mut(&mut self, keys: usize) -> &mut HashTable<usize> {
-        if keys == 1 { &mut self.single } else { &mut self.several }
-    }
+#[inline]
+#[allow(clippy::cast_possible_truncation)] // less than PLACES
+fn place(print: u64) -> usize {
+    print as usize % PLACES
+}
+
+#[inline]
+fn tag_of(tag: Tag) -> usize {
+    tag.get() as usize - 1
 }
 
 fn keys_of(call: &Call) -> &[Key] {
