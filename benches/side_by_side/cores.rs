@@ -43,6 +43,18 @@ impl Cores {
         Ok(Self { subject: format!("{others}-{}", all - 1), others: format!("0-{}", others - 1) })
     }
 
+    /// Everybody on the last `width` cores: for those who do not run at the same time.
+    ///
+    /// # Errors
+    ///
+    /// When this machine has fewer.
+    pub fn shared(width: usize) -> anyhow::Result<Self> {
+        let all = count()?;
+        anyhow::ensure!(all >= width, "{width} cores are needed; this machine has {all}");
+        let cores = format!("{}-{}", all - width, all - 1);
+        Ok(Self { subject: cores.clone(), others: cores })
+    }
+
     /// Pins this process, the load generator.
     ///
     /// # Errors

@@ -1,5 +1,7 @@
 //! Many rounds in three numbers.
 
+use std::fmt;
+
 use serde::Serialize;
 
 /// Median, least and greatest.
@@ -8,6 +10,12 @@ pub struct Spread {
     pub median: f64,
     pub least: f64,
     pub greatest: f64,
+}
+
+impl fmt::Display for Spread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.2} ({:.2}–{:.2})", self.median, self.least, self.greatest)
+    }
 }
 
 impl Spread {

@@ -21,10 +21,16 @@ pub const NAME: &str = "footprint";
 
 pub const HEAD: &str = "
 From start to the first answer, ms: median (least–greatest); resident memory, and how much each of 1,000 connections adds
+(ketch is to need at most 100 ms, 12 MiB idle, and 8 KiB for a connection gone quiet)
 
-| program | first answer | idle, MiB | a connection gone quiet, KiB | a busy connection, KiB |
-|---|---|---|---|---|
+| program | first answer | idle, MiB | a connection gone quiet, KiB | a busy connection, KiB | targets |
+|---|---|---|---|---|---|
 ";
+
+/// Targets of DESIGN.md §5: milliseconds, MiB, and KiB.
+const FIRST_ANSWER: f64 = 100.0;
+const IDLE: f64 = 12.0;
+const QUIET_CONNECTION: f64 = 8.0;
 
 const CONNECTIONS: usize = 1000;
 /// How long a connection must be quiet for its buffers to be expected back.
@@ -101,12 +107,16 @@ fn of(kind: Kind, rounds: usize, start: impl Fn() -> anyhow::Result<Subject>) ->
 impl Footprint {
     pub fn line(&self) -> String {
         let Spread { median, least, greatest } = self.first_answer_ms;
+        let mebibytes = self.idle as f64 / f64::from(1 << 20);
+        let (quiet, busy) = (self.quiet_connection / 1024.0, self.busy_connection / 1024.0);
+        let verdict = match self.kind {
+            Kind::Ketch if median <= FIRST_ANSWER && mebibytes <= IDLE && quiet <= QUIET_CONNECTION => "reached",
+            Kind::Ketch => "**missed**",
+            _ => "",
+        };
         format!(
-            "| {} | {median:.1} ({least:.1}–{greatest:.1}) | {:.1} | {:.1} | {:.1} |\n",
-            self.kind.name(),
-            self.idle as f64 / f64::from(1 << 20),
-            self.quiet_connection / 1024.0,
-            self.busy_connection / 1024.0
+            "| {} | {median:.1} ({least:.1}–{greatest:.1}) | {mebibytes:.1} | {quiet:.1} | {busy:.1} | {verdict} |\n",
+            self.kind.name()
         )
     }
 }

@@ -11,6 +11,7 @@ use crate::figures::{Spread, quantile};
 use crate::load::Load;
 use crate::options::Options;
 use crate::report::Report;
+use crate::rows;
 use crate::script::{Ask, Script};
 use crate::subject::{Kind, Subject};
 use crate::trial::Field;
@@ -21,8 +22,8 @@ pub const NAME: &str = "latency";
 pub const HEAD: &str = "
 Latency of get at a tenth of what the slowest of them can do, proxy on cores of its own, µs: median (least–greatest)
 
-| program | at most, a second | asked, a second | p50 | p99 | p99.9 |
-|---|---|---|---|---|---|
+| program | at most, a second | asked, a second | p50 | p99 | p99.9 | p99 / twemproxy's | target |
+|---|---|---|---|---|---|---|---|
 ";
 
 const CONNECTIONS: usize = 50;
@@ -39,6 +40,8 @@ pub struct Latency {
     rate: f64,
     /// p50, p99 and p99.9 in microseconds, over the rounds.
     quantiles: Vec<Spread>,
+    /// p99 over twemproxy's in the same round.
+    p99_to_twemproxy: Option<Spread>,
 }
 
 /// Measures every program in turn at the same rate.
@@ -75,9 +78,12 @@ pub fn measure(options: &Options, folder: &Path, report: &mut Report) -> anyhow:
             rounds.extend(quantiles(times));
         }
     }
-    for ((subject, rounds), capacity) in field.subjects.iter().zip(rounds).zip(capacities) {
-        let quantiles = (0..3).filter_map(|index| Spread::of(rounds.iter().map(|round| round[index]))).collect();
-        report.add_latency(Latency { kind: subject.kind, capacity, rate, quantiles });
+    let twemproxy = field.subjects.iter().position(|subject| subject.kind == Kind::Twemproxy);
+    for ((subject, own), capacity) in field.subjects.iter().zip(&rounds).zip(capacities) {
+        let quantiles = (0..3).filter_map(|index| Spread::of(own.iter().map(|round| round[index]))).collect();
+        let pairs = twemproxy.map(|index| own.iter().zip(&rounds[index]));
+        let p99_to_twemproxy = pairs.and_then(|pairs| Spread::of(pairs.map(|(own, other)| own[1] / other[1])));
+        report.add_latency(Latency { kind: subject.kind, capacity, rate, quantiles, p99_to_twemproxy });
     }
     Ok(())
 }
@@ -104,6 +110,11 @@ impl Latency {
         let shown = |Spread { median, least, greatest }: &Spread| format!("{median:.0} ({least:.0}–{greatest:.0})");
         let quantiles: Vec<String> = self.quantiles.iter().map(shown).collect();
         let (name, quantiles) = (self.kind.name(), quantiles.join(" | "));
-        format!("| {name} | {:.0} | {:.0} | {quantiles} |\n", self.capacity, self.rate)
+        let ratio = self.p99_to_twemproxy.map_or("–".to_owned(), |ratio| ratio.to_string());
+        let verdict = match self.p99_to_twemproxy {
+            Some(ratio) if self.kind == Kind::Ketch => rows::verdict(1.0, ratio),
+            _ => String::new(),
+        };
+        format!("| {name} | {:.0} | {:.0} | {quantiles} | {ratio} | {verdict} |\n", self.capacity, self.rate)
     }
 }

@@ -1,11 +1,12 @@
 //! The load generator: one thread, one epoll, many connections, every answer checked.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use mio::{Events, Poll, Token};
 
-use crate::connection::Connection;
+use crate::connection::{Connection, Tally};
 use crate::script::Script;
 use crate::subject::Address;
 
@@ -33,7 +34,7 @@ pub struct Load {
     random: fastrand::Rng,
     scratch: Vec<u8>,
     answers: u64,
-    times: Vec<Duration>,
+    tally: Tally,
     heard_at: Instant,
 }
 
@@ -58,7 +59,7 @@ impl Load {
             random: fastrand::Rng::with_seed(42),
             scratch: vec![0; SCRATCH],
             answers: 0,
-            times: Vec::new(),
+            tally: Tally::default(),
             heard_at: Instant::now(),
         })
     }
@@ -73,7 +74,14 @@ impl Load {
         load.keys = Keys::InTurn(0);
         load.heard_at = Instant::now();
         load.fill_all()?;
-        load.drain().context("while storing the keys").map(drop)
+        load.drain().context("while storing the keys")?;
+        ensure!(load.tally.refusals.is_empty(), "refused while storing the keys: {:?}", load.tally.refusals);
+        Ok(())
+    }
+
+    /// The requests refused with `SERVER_ERROR` since this was last asked, by its words.
+    pub fn refusals(&mut self) -> BTreeMap<String, u64> {
+        std::mem::take(&mut self.tally.refusals)
     }
 
     /// Runs for `time`; gives the operations answered within it. What is under way stays so.
@@ -91,6 +99,37 @@ impl Load {
             self.turn(Duration::from_millis(100))?;
         }
         Ok((self.answers - before) * self.script.operations())
+    }
+
+    /// Has every connection say its requests, and does not wait for answers.
+    ///
+    /// # Errors
+    ///
+    /// When a connection broke.
+    pub fn ask(&mut self) -> anyhow::Result<()> {
+        self.keys = Keys::Random;
+        self.heard_at = Instant::now();
+        self.fill_all()
+    }
+
+    /// Reads what has come, and asks for nothing; gives the answers that are still owed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Load::run`].
+    pub fn hear(&mut self) -> anyhow::Result<usize> {
+        self.keys = Keys::NoMore;
+        loop {
+            self.turn(Duration::ZERO)?;
+            if self.events.is_empty() {
+                return Ok(self.connections.iter().map(Connection::owed).sum());
+            }
+        }
+    }
+
+    /// Operations of one request.
+    pub fn operations(&self) -> u64 {
+        self.script.operations()
     }
 
     /// Asks for nothing new, and waits for the answers that are owed; gives the operations that these were.
@@ -137,7 +176,7 @@ impl Load {
             due += gap;
         }
         self.drain()?;
-        Ok(std::mem::take(&mut self.times))
+        Ok(std::mem::take(&mut self.tally.times))
     }
 
     fn turn(&mut self, timeout: Duration) -> anyhow::Result<()> {
@@ -160,7 +199,7 @@ impl Load {
     fn serve(&mut self, index: usize, readable: bool) -> anyhow::Result<()> {
         if readable {
             let connection = &mut self.connections[index];
-            self.answers += connection.hear(&mut self.script, &mut self.scratch, &mut self.times)? as u64;
+            self.answers += connection.hear(&mut self.script, &mut self.scratch, &mut self.tally)? as u64;
         }
         self.fill(index)
     }

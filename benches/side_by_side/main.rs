@@ -11,7 +11,8 @@
 //!
 //! One run starts four memcached (`-t 1`), nutcracker and ketch over these same four, and a fifth memcached that is
 //! asked directly: the limit. Both proxies place keys alike (ketama, fnv1a_64), have one connection to each
-//! server and one worker, and are otherwise as they come: 16 KiB mbufs, no ejection, ketch's default limits. Every
+//! server and one worker, and are otherwise as they come: 16 KiB mbufs, no ejection, ketch's default limits but for the
+//! number of clients. Every
 //! process, the load generator too, is pinned on one and the same core. So nothing runs at the same time as the
 //! program under test, a busy neighbour slows all of them alike, and the ratio holds where a time on the clock would
 //! not.
@@ -29,6 +30,12 @@
 //! where perf may not trace. A traced program is slower and so finds more work at each turn: strace, the heavier, gives
 //! figures that are too low.
 //!
+//! The most memory is the kernel's high-water mark of a turn. `SERVER_ERROR` is not a wrong answer but a refusal: it is
+//! counted, told, and no operation.
+//!
+//! Besides rows: `crowd` (5,000 connections, most of them silent), `footprint` (memory, time to the first answer), `latency`
+//! and `scaling` (two workers beside one; the load stands still while ketch works, see there).
+//!
 //! Latency has an open loop at a tenth of what the slowest program of the row can do, with the proxy on a core of its
 //! own; requests leave by the clock, whether or not earlier ones were answered.
 //!
@@ -45,6 +52,7 @@
 mod calls;
 mod connection;
 mod cores;
+mod crowd;
 mod figures;
 mod footprint;
 mod latency;
@@ -54,6 +62,7 @@ mod options;
 mod process;
 mod report;
 mod rows;
+mod scaling;
 mod script;
 mod subject;
 mod trial;

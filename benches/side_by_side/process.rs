@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use rustix::process::{Pid, Signal, kill_process};
 
 /// How long a program may take to listen.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -41,6 +42,41 @@ impl Process {
 
     pub fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Stops it (SIGSTOP), and waits until it stands still.
+    ///
+    /// # Errors
+    ///
+    /// When it is gone, or goes on all the same.
+    pub fn halt(&self) -> anyhow::Result<()> {
+        kill_process(Pid::from_child(&self.child), Signal::STOP)?;
+        let end = Instant::now() + PATIENCE;
+        while !self.stands_still()? {
+            anyhow::ensure!(Instant::now() < end, "it does not stop");
+            std::thread::sleep(Duration::from_micros(100));
+        }
+        Ok(())
+    }
+
+    /// Lets it go on.
+    ///
+    /// # Errors
+    ///
+    /// When it is gone.
+    pub fn go_on(&self) -> anyhow::Result<()> {
+        Ok(kill_process(Pid::from_child(&self.child), Signal::CONT)?)
+    }
+
+    /// Whether each of its threads is stopped.
+    fn stands_still(&self) -> anyhow::Result<bool> {
+        for thread in std::fs::read_dir(format!("/proc/{}/task", self.id()))? {
+            let stat = std::fs::read_to_string(thread?.path().join("stat"))?;
+            if !stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('T')) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Waits until `ready` gives something.

@@ -7,12 +7,14 @@ use serde::Serialize;
 
 use crate::calls::Calls;
 use crate::cores::Cores;
+use crate::crowd::{self, Crowd};
 use crate::figures::Spread;
 use crate::footprint::{self, Footprint};
 use crate::latency::{self, Latency};
 use crate::machine::Machine;
 use crate::options::Options;
-use crate::rows::Row;
+use crate::rows::{self, Row};
+use crate::scaling::{self, Scaling};
 use crate::subject::Kind;
 
 const COST_HEAD: &str = "\
@@ -22,10 +24,10 @@ Processor time for each operation, µs: median (least–greatest)
 |---|---|---|---|---|---|
 ";
 const CALLS_HEAD: &str = "
-Wake-ups and system calls for each operation; most resident memory at the end of a turn
+Wake-ups and system calls for each operation; the most memory resident in a turn, requests refused in all turns
 
-| load | program | MiB | wake-ups | calls | of these |
-|---|---|---|---|---|---|
+| load | program | MiB | refused | wake-ups | calls | of these |
+|---|---|---|---|---|---|---|
 ";
 
 /// Every figure of a run.
@@ -36,6 +38,8 @@ pub struct Report {
     rows: Vec<RowReport>,
     footprints: Vec<Footprint>,
     latencies: Vec<Latency>,
+    crowds: Vec<Crowd>,
+    scalings: Vec<Scaling>,
     not_measured: Vec<String>,
 }
 
@@ -56,7 +60,7 @@ struct Figures {
 }
 
 /// One program's turn in one round, for each operation.
-#[derive(Clone, Copy, Serialize)]
+#[derive(Clone, Serialize)]
 pub struct Turn {
     /// Processor time of the program.
     pub microseconds: f64,
@@ -65,8 +69,10 @@ pub struct Turn {
     /// Operations in a second on the clock.
     pub rate: f64,
     pub operations: u64,
-    /// Resident memory of the program at the end of the turn, in bytes.
-    pub resident: u64,
+    /// The most that the program had resident during the turn, in bytes.
+    pub peak: u64,
+    /// Requests answered with `SERVER_ERROR`, by its words. They are no operations.
+    pub refusals: BTreeMap<String, u64>,
 }
 
 impl Report {
@@ -89,6 +95,8 @@ impl Report {
             rows: Vec::new(),
             footprints: Vec::new(),
             latencies: Vec::new(),
+            crowds: Vec::new(),
+            scalings: Vec::new(),
             not_measured: Vec::new(),
         })
     }
@@ -103,6 +111,14 @@ impl Report {
 
     pub fn add_latency(&mut self, latency: Latency) {
         self.latencies.push(latency);
+    }
+
+    pub fn add_crowd(&mut self, crowd: Crowd) {
+        self.crowds.push(crowd);
+    }
+
+    pub fn add_scaling(&mut self, scaling: Scaling) {
+        self.scalings.push(scaling);
     }
 
     /// Notes what has no figure, and why, once.
@@ -128,6 +144,10 @@ impl Report {
             text += CALLS_HEAD;
             self.rows.iter().for_each(|row| text += &row.call_lines());
         }
+        if !self.crowds.is_empty() {
+            text += crowd::HEAD;
+            self.crowds.iter().for_each(|crowd| text += &crowd.line());
+        }
         if !self.footprints.is_empty() {
             text += footprint::HEAD;
             self.footprints.iter().for_each(|footprint| text += &footprint.line());
@@ -135,6 +155,10 @@ impl Report {
         if !self.latencies.is_empty() {
             text += latency::HEAD;
             self.latencies.iter().for_each(|latency| text += &latency.line());
+        }
+        if !self.scalings.is_empty() {
+            text += scaling::HEAD;
+            self.scalings.iter().for_each(|scaling| text += &scaling.line());
         }
         if !self.not_measured.is_empty() {
             text += "\nNot measured\n\n";
@@ -185,13 +209,11 @@ impl RowReport {
         let cost = |kind| {
             let spread =
                 self.find(kind).and_then(|figures| Spread::of(figures.turns.values().map(|turn| turn.microseconds)));
-            spread.map_or("–".to_owned(), shown)
+            spread.map_or("–".to_owned(), |spread| spread.to_string())
         };
         let ratio = self.ratio();
         let verdict = match (self.target, ratio) {
-            (Some(target), Some(ratio)) if ratio.greatest <= target => format!("≤ {target}: reached"),
-            (Some(target), Some(ratio)) if ratio.median <= target => format!("≤ {target}: reached by the median"),
-            (Some(target), Some(_)) => format!("≤ {target}: **missed**"),
+            (Some(target), Some(ratio)) => rows::verdict(target, ratio),
             (Some(target), None) => format!("≤ {target}"),
             (None, _) => String::new(),
         };
@@ -201,7 +223,7 @@ impl RowReport {
             cost(Kind::Twemproxy),
             cost(Kind::Bare),
             cost(Kind::Ketch),
-            ratio.map_or("–".to_owned(), shown)
+            ratio.map_or("–".to_owned(), |spread| spread.to_string())
         )
     }
 
@@ -210,8 +232,9 @@ impl RowReport {
         for figures in &self.subjects {
             let turns = figures.turns.values();
             let sleeps = Spread::of(turns.clone().map(|turn| turn.sleeps)).map_or(0.0, |spread| spread.median);
-            let resident = turns.map(|turn| turn.resident).max().unwrap_or(0) as f64 / f64::from(1 << 20);
-            let _ = write!(text, "| {} | {} | {resident:.1} | {sleeps:.3} | ", self.title, figures.kind.name());
+            let peak = turns.clone().map(|turn| turn.peak).max().unwrap_or(0) as f64 / f64::from(1 << 20);
+            let refused = refused(turns);
+            let _ = write!(text, "| {} | {} | {peak:.1} | {refused} | {sleeps:.3} | ", self.title, figures.kind.name());
             let Some(calls) = &figures.calls else {
                 text += "– | |\n";
                 continue;
@@ -223,6 +246,17 @@ impl RowReport {
     }
 }
 
-fn shown(spread: Spread) -> String {
-    format!("{:.2} ({:.2}–{:.2})", spread.median, spread.least, spread.greatest)
+/// How many of how many, and the words; 0 for none.
+fn refused<'a>(turns: impl Iterator<Item = &'a Turn> + Clone) -> String {
+    let mut by_words = BTreeMap::<&str, u64>::new();
+    for (words, count) in turns.clone().flat_map(|turn| &turn.refusals) {
+        *by_words.entry(words).or_default() += count;
+    }
+    let refused: u64 = by_words.values().sum();
+    if refused == 0 {
+        return "0".to_owned();
+    }
+    let asked = refused + turns.map(|turn| turn.operations).sum::<u64>();
+    let words: Vec<&str> = by_words.into_keys().collect();
+    format!("{refused} of {asked}: {}", words.join(", "))
 }

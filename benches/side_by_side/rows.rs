@@ -1,9 +1,12 @@
 //! The loads: one entry a row of the table.
 
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
 
+use crate::crowd;
+use crate::figures::Spread;
 use crate::footprint;
 use crate::latency;
+use crate::scaling;
 use crate::script::{Ask, Script};
 
 /// A load, and what ketch must reach under it.
@@ -52,6 +55,7 @@ const ROWS: &[Row] = &[
     Row { name: "16k-set", title: "set of 16 KiB, 50 connections", ask: Ask::Set, keys: 10_000, size: 16 << 10, target: Some(0.80), ..PLAIN },
     Row { name: "1m-get", title: "get of 1 MiB, 50 connections", keys: 200, size: LARGEST, target: Some(0.80), ..PLAIN },
     Row { name: "1m-get-200", title: "get of 1 MiB, 200 connections", connections: 200, keys: 200, size: LARGEST, target: Some(0.80), ..PLAIN },
+    Row { name: "1m-set-200", title: "set of 1 MiB, 200 connections", ask: Ask::Set, connections: 200, keys: 200, size: LARGEST, target: Some(0.80), ..PLAIN },
     Row { name: "1m-set", title: "set of 1 MiB, 50 connections", ask: Ask::Set, keys: 200, size: LARGEST, target: Some(0.80), ..PLAIN },
 ];
 
@@ -59,7 +63,7 @@ const ROWS: &[Row] = &[
 const LARGEST: usize = (1 << 20) - 512;
 
 /// What is measured besides rows.
-const PARTS: [&str; 2] = [footprint::NAME, latency::NAME];
+const PARTS: [&str; 4] = [crowd::NAME, footprint::NAME, latency::NAME, scaling::NAME];
 
 impl Row {
     pub fn script(&self) -> Script {
@@ -90,6 +94,25 @@ pub fn chosen(parts: &[String]) -> anyhow::Result<Vec<Row>> {
     let parts_known = PARTS.iter().any(|name| has(parts, name));
     ensure!(!rows.is_empty() || parts_known, "--rows names none of {}, {}", names.join(", "), PARTS.join(", "));
     Ok(rows)
+}
+
+/// What to say of a figure that is to be at most `target`.
+pub fn verdict(target: f64, figure: Spread) -> String {
+    let word = match figure {
+        Spread { greatest, .. } if greatest <= target => "reached",
+        Spread { median, .. } if median <= target => "reached by the median",
+        _ => "**missed**",
+    };
+    format!("≤ {target}: {word}")
+}
+
+/// The row of this name.
+///
+/// # Errors
+///
+/// When there is none.
+pub fn named(name: &str) -> anyhow::Result<Row> {
+    ROWS.iter().find(|row| row.name == name).copied().with_context(|| format!("no row is called {name}"))
 }
 
 /// Whether the part of the run that is no row is wanted too.

@@ -67,6 +67,8 @@ impl Kind {
     }
 }
 
+/// More clients than any row has.
+const CLIENTS: usize = 8192;
 const KETCH: &str = env!("CARGO_BIN_EXE_ketch");
 
 /// A memcached with one thread, room for every row's keys, and items a little over 1 MiB.
@@ -135,7 +137,7 @@ fn ketch(cores: &Cores, workers: usize, nodes: &[SocketAddr], folder: &Path) -> 
     let (tcp, socket) = (loopback()?, folder.join(format!("ketch-{}.sock", free_port()?)));
     let nodes: Vec<String> = nodes.iter().map(SocketAddr::to_string).collect();
     let text = format!(
-        "workers: {workers}\nlisteners: {{ memcached: [\"{tcp}\", \"unix:{}\"], http: [] }}\n\
+        "workers: {workers}\nlimits: {{ connections: {CLIENTS} }}\nlisteners: {{ memcached: [\"{tcp}\", \"unix:{}\"], http: [] }}\n\
          admin: off\npools:\n  main:\n    protocol: memcached\n    nodes: {nodes:?}\n    distribution: ketama\n    hash: fnv1a_64\n    \
          compatibility: twemproxy\nroutes:\n  - pool: main\n",
         socket.display()

@@ -9,6 +9,7 @@ use anyhow::Context as _;
 
 use crate::calls::{self, Calls};
 use crate::cores::Cores;
+use crate::crowd;
 use crate::footprint;
 use crate::latency;
 use crate::load::Load;
@@ -16,6 +17,7 @@ use crate::options::Options;
 use crate::process::Process;
 use crate::report::{Report, RowReport, Turn};
 use crate::rows::{self, Row};
+use crate::scaling;
 use crate::subject::{self, Address, Kind, Subject};
 use crate::usage::{self, Usage};
 
@@ -49,9 +51,15 @@ pub fn run(options: &Options, rows: &[Row], report: &mut Report) -> anyhow::Resu
     if rows::has(&options.rows, footprint::NAME) {
         footprint::measure(&cores, options, &field.addresses, folder.path(), report)?;
     }
+    if rows::has(&options.rows, crowd::NAME) {
+        crowd::measure(&mut field, options, report)?;
+    }
     drop(field);
     if rows::has(&options.rows, latency::NAME) {
         latency::measure(options, folder.path(), report)?;
+    }
+    if rows::has(&options.rows, scaling::NAME) {
+        scaling::measure(options, folder.path(), report)?;
     }
     Ok(())
 }
@@ -113,7 +121,11 @@ impl Field {
     }
 
     /// Stores the keys of `row` through the subject, unless it has them.
-    fn store(&mut self, index: usize, address: &Address, row: &Row) -> anyhow::Result<()> {
+    ///
+    /// # Errors
+    ///
+    /// When an answer is not `STORED`.
+    pub fn store(&mut self, index: usize, address: &Address, row: &Row) -> anyhow::Result<()> {
         let subject = &self.subjects[index];
         if self.stored.insert((subject.process.id(), row.data())) {
             Load::store(address, &row.script()).with_context(|| at(subject, row))?;
@@ -134,15 +146,21 @@ fn address(subject: &Subject, row: &Row) -> Result<Address, &'static str> {
 }
 
 /// One turn: connect, warm up, measure, hear what is owed.
-fn turn(subject: &Subject, address: &Address, row: &Row, options: &Options) -> anyhow::Result<Turn> {
+///
+/// # Errors
+///
+/// When the program gives a wrong answer or none.
+pub fn turn(subject: &Subject, address: &Address, row: &Row, options: &Options) -> anyhow::Result<Turn> {
     let pid = subject.process.id();
     let mut load = Load::open(address, row.script(), row.connections, row.depth)?;
     load.run(options.warm_up())?;
+    load.refusals();
+    usage::forget_peak(pid)?;
     let before = Usage::of(pid)?;
     let started = std::time::Instant::now();
     let operations = load.run(options.interval())?;
     let (time, used) = (started.elapsed(), Usage::of(pid)?.since(before));
-    let resident = usage::resident(pid)?;
+    let peak = usage::peak(pid)?;
     load.drain()?;
     anyhow::ensure!(operations > 0, "no operation in {time:?}");
     Ok(Turn {
@@ -150,7 +168,8 @@ fn turn(subject: &Subject, address: &Address, row: &Row, options: &Options) -> a
         sleeps: used.sleeps as f64 / operations as f64,
         rate: operations as f64 / time.as_secs_f64(),
         operations,
-        resident,
+        peak,
+        refusals: load.refusals(),
     })
 }
 
@@ -174,6 +193,7 @@ fn traced(
     failed.map_or(Ok(calls), Err)
 }
 
-fn at(subject: &Subject, row: &Row) -> String {
+/// For the message of an error.
+pub fn at(subject: &Subject, row: &Row) -> String {
     format!("{}, {}{}", subject.kind.name(), row.title, subject.process.last_words())
 }

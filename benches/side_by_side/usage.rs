@@ -47,9 +47,31 @@ impl Usage {
 ///
 /// When it is gone.
 pub fn resident(pid: u32) -> anyhow::Result<u64> {
+    memory(pid, "VmRSS")
+}
+
+/// The most that was resident since [`forget_peak`], in bytes.
+///
+/// # Errors
+///
+/// When it is gone.
+pub fn peak(pid: u32) -> anyhow::Result<u64> {
+    memory(pid, "VmHWM")
+}
+
+/// Begins anew with [`peak`].
+///
+/// # Errors
+///
+/// When the process is gone, or this kernel cannot (CONFIG_PROC_PAGE_MONITOR).
+pub fn forget_peak(pid: u32) -> anyhow::Result<()> {
+    std::fs::write(format!("/proc/{pid}/clear_refs"), "5").with_context(|| format!("no peak of process {pid}"))
+}
+
+fn memory(pid: u32, name: &str) -> anyhow::Result<u64> {
     let text =
         std::fs::read_to_string(format!("/proc/{pid}/status")).with_context(|| format!("process {pid} is gone"))?;
-    let kibibytes = field(&text, "VmRSS").context("no VmRSS in /proc/PID/status")?;
+    let kibibytes = field(&text, name).with_context(|| format!("no {name} in /proc/PID/status"))?;
     Ok(kibibytes * 1024)
 }
 

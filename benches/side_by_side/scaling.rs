@@ -1,0 +1,231 @@
+//! Two workers on two cores beside one worker.
+//!
+//! Load and servers would need cores of their own not to be the limit. Here they are not: they stand still while ketch
+//! works. In each burst ketch is stopped while the load puts its requests into the sockets; goes on alone, until all
+//! that it sends to the servers is sent; stands still while these answer; and goes on alone, until every answer is in
+//! the clients' sockets. So both workers have a core each, and what is between them (locks, caches, the kernel) shows.
+//!
+//! The time of a burst is that of its busier worker, by the kernel's own count of when the thread ran. How long threads
+//! waited for a core, which no other process should have made them, is told beside it.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use serde::Serialize;
+
+use crate::cores::Cores;
+use crate::figures::Spread;
+use crate::load::Load;
+use crate::options::Options;
+use crate::process::Process;
+use crate::report::Report;
+use crate::rows::{self, Row};
+use crate::subject::{self, Kind, Subject};
+
+/// For `--rows`.
+pub const NAME: &str = "scaling";
+
+pub const HEAD: &str = "
+One worker beside two on two cores, load and servers standing still meanwhile: median (least–greatest)
+
+| load | one, µs an operation | two: the busier, µs an operation | two: both together, µs | times as fast | waited for a core | target |
+|---|---|---|---|---|---|---|
+";
+
+const NODES: usize = 4;
+const ROWS: [&str; 2] = ["get-200", "get-50-pipe-8"];
+const WORKERS: usize = 2;
+/// Bursts of a turn. One takes about a millisecond of ketch's time.
+const BURSTS: usize = 40;
+/// Ketch, or a server, has done what it can when it did not run for so long.
+const QUIET: Duration = Duration::from_millis(3);
+/// Times that servers and ketch have their turn before a burst must be over.
+const TURNS: usize = 50;
+const TARGET: f64 = 1.6;
+
+/// One load's.
+#[derive(Serialize)]
+pub struct Scaling {
+    load: &'static str,
+    /// With one worker and with two, round by round.
+    rounds: Vec<[Work; 2]>,
+}
+
+/// For each operation, in microseconds.
+#[derive(Clone, Copy, Default, Serialize)]
+struct Work {
+    /// Of the busier worker.
+    busier: f64,
+    /// Of all workers.
+    together: f64,
+    /// How long the worker that waited more was ready and had no core.
+    waited: f64,
+}
+
+/// A ketch and the servers behind it, of which one or the other runs.
+struct Pair {
+    ketch: Subject,
+    workers: Vec<PathBuf>,
+}
+
+/// Measures one worker and two in turn.
+///
+/// # Errors
+///
+/// A wrong answer. Too few cores, or a program that does not start, are noted instead.
+pub fn measure(options: &Options, folder: &Path, report: &mut Report) -> anyhow::Result<()> {
+    let cores = match Cores::shared(WORKERS) {
+        Ok(cores) => cores,
+        Err(error) => {
+            report.not_measured(format!("{NAME}: {error:#}"));
+            return Ok(());
+        }
+    };
+    cores.pin_load()?;
+    let (nodes, addresses): (Vec<Process>, Vec<_>) = (0..NODES)
+        .map(|_| subject::memcached(&cores.others, folder))
+        .collect::<anyhow::Result<Vec<_>>>()?
+        .into_iter()
+        .unzip();
+    let start = |workers| Pair::new(Subject::start(Kind::Ketch, &cores, workers, &addresses, folder)?);
+    let pairs = [start(1)?, start(WORKERS)?];
+    for name in ROWS {
+        let row = rows::named(name)?;
+        Load::store(&pairs[0].ketch.tcp, &row.script())?;
+        let mut rounds = Vec::new();
+        for round in 0..options.rounds {
+            eprintln!("{NAME}, {name}: round {} of {}", round + 1, options.rounds);
+            let mut works = [Work::default(); 2];
+            for (pair, work) in pairs.iter().zip(&mut works) {
+                *work = pair.turn(&nodes, &row).with_context(|| format!("{NAME}, {name}"))?;
+            }
+            rounds.push(works);
+        }
+        report.add_scaling(Scaling { load: row.title, rounds });
+    }
+    Ok(())
+}
+
+impl Pair {
+    fn new(ketch: Subject) -> anyhow::Result<Self> {
+        let named = |thread: &Path| std::fs::read_to_string(thread.join("comm")).unwrap_or_default();
+        let mut workers = threads(ketch.process.id())?;
+        workers.retain(|thread| named(thread).starts_with("ketch-worker"));
+        Ok(Self { ketch, workers })
+    }
+
+    fn turn(&self, nodes: &[Process], row: &Row) -> anyhow::Result<Work> {
+        let mut load = Load::open(&self.ketch.tcp, row.script(), row.connections, row.depth)?;
+        self.burst(nodes, &mut load)?; // buffers grow
+        let mut sum = Work::default();
+        for _ in 0..BURSTS {
+            sum += self.burst(nodes, &mut load)?;
+        }
+        let operations = BURSTS as f64 * (row.connections * row.depth) as f64 * load.operations() as f64;
+        Ok(Work {
+            busier: sum.busier / operations,
+            together: sum.together / operations,
+            waited: sum.waited / operations,
+        })
+    }
+
+    /// One request, or as many as the depth is, on every connection; in microseconds.
+    fn burst(&self, nodes: &[Process], load: &mut Load) -> anyhow::Result<Work> {
+        let node_threads: Vec<PathBuf> =
+            nodes.iter().map(|node| threads(node.id())).collect::<anyhow::Result<Vec<_>>>()?.concat();
+        self.ketch.process.halt()?;
+        nodes.iter().try_for_each(Process::halt)?;
+        load.ask()?;
+        let mut work = Work::default();
+        for _ in 0..TURNS {
+            let before = clocks(&self.workers)?;
+            self.ketch.process.go_on()?;
+            settle(&self.workers)?;
+            self.ketch.process.halt()?;
+            work += Work::between(&before, &clocks(&self.workers)?);
+            if load.hear()? == 0 {
+                self.ketch.process.go_on()?;
+                return nodes.iter().try_for_each(Process::go_on).map(|()| work);
+            }
+            nodes.iter().try_for_each(Process::go_on)?;
+            settle(&node_threads)?;
+            nodes.iter().try_for_each(Process::halt)?;
+        }
+        anyhow::bail!("a burst was not over after {TURNS} turns");
+    }
+}
+
+/// Run time and waiting time of a thread, in nanoseconds.
+type Clock = [u64; 2];
+
+impl Work {
+    fn between(before: &[Clock], after: &[Clock]) -> Self {
+        let since = |which: usize| {
+            before.iter().zip(after).map(move |(before, after)| (after[which] - before[which]) as f64 / 1e3)
+        };
+        Self { busier: since(0).fold(0.0, f64::max), together: since(0).sum(), waited: since(1).fold(0.0, f64::max) }
+    }
+}
+
+impl std::ops::AddAssign for Work {
+    fn add_assign(&mut self, other: Self) {
+        self.busier += other.busier;
+        self.together += other.together;
+        self.waited += other.waited;
+    }
+}
+
+impl Scaling {
+    pub fn line(&self) -> String {
+        let of = |value: &dyn Fn(&[Work; 2]) -> f64| {
+            Spread::of(self.rounds.iter().map(value)).map_or("–".to_owned(), |spread| spread.to_string())
+        };
+        let faster = |works: &[Work; 2]| works[0].busier / works[1].busier;
+        let verdict = match Spread::of(self.rounds.iter().map(faster)) {
+            Some(spread) if spread.least >= TARGET => "reached",
+            Some(spread) if spread.median >= TARGET => "reached by the median",
+            _ => "**missed**",
+        };
+        format!(
+            "| {} | {} | {} | {} | {} | {} | ≥ {TARGET}: {verdict} |\n",
+            self.load,
+            of(&|works| works[0].busier),
+            of(&|works| works[1].busier),
+            of(&|works| works[1].together),
+            of(&faster),
+            of(&|works| works[1].waited)
+        )
+    }
+}
+
+/// Waits until none of `threads` has run for a while.
+fn settle(threads: &[PathBuf]) -> anyhow::Result<()> {
+    let mut earlier = clocks(threads)?;
+    for _ in 0..1000 {
+        std::thread::sleep(QUIET);
+        let now = clocks(threads)?;
+        if now == earlier {
+            return Ok(());
+        }
+        earlier = now;
+    }
+    anyhow::bail!("it does not come to rest")
+}
+
+fn clocks(threads: &[PathBuf]) -> anyhow::Result<Vec<Clock>> {
+    threads.iter().map(|thread| clock(thread)).collect()
+}
+
+fn clock(thread: &Path) -> anyhow::Result<Clock> {
+    let text = std::fs::read_to_string(thread.join("schedstat")).context("a thread is gone")?;
+    let mut fields = text.split_whitespace().filter_map(|field| field.parse().ok());
+    let clock = [fields.next().unwrap_or(0), fields.next().unwrap_or(0)];
+    ensure!(clock[0] > 0, "this kernel has no /proc/PID/schedstat: CONFIG_SCHED_INFO");
+    Ok(clock)
+}
+
+fn threads(pid: u32) -> anyhow::Result<Vec<PathBuf>> {
+    let folder = std::fs::read_dir(format!("/proc/{pid}/task")).with_context(|| format!("process {pid} is gone"))?;
+    folder.map(|thread| Ok(thread?.path())).collect()
+}
