@@ -6,6 +6,7 @@ over_every_pool! {
     what_http_stores_memcached_clients_read,
     what_memcached_clients_store_http_reads,
     tokens_are_the_same,
+    whoever_reads_over_http_leaves_the_right_to_recache_to_others,
 }
 
 fn what_http_stores_memcached_clients_read(served: &Served) {
@@ -57,4 +58,40 @@ pub fn tokens_are_the_same(served: &Served) {
     let matching = format!("If-Match: {tag}");
     assert_eq!(browser.ask("PUT", "/v1/keys/k", &[&matching], b"three").status, 204);
     client.expect(format!("cas k 0 0 4 {}\r\nfour\r\n", tag.trim_matches('"')), "EXISTS\r\n");
+}
+
+fn whoever_reads_over_http_leaves_the_right_to_recache_to_others(served: &Served) {
+    let (mut browser, mut client) = (served.browser(), served.ketch.connect());
+    let mut ask = |method: &str, path: &str, headers: &[&str], body: &[u8]| browser.ask(method, path, headers, body);
+    client.expect("set k 5 999 3\r\nold\r\nmd k I\r\n", "STORED\r\nHD\r\n");
+    let first = ask("GET", "/v1/keys/k", &[], b"");
+    let head = ask("HEAD", "/v1/keys/k", &[], b"");
+    for read in [&first, &head] {
+        assert_eq!((read.status, read.header("ketch-flags")), (200, Some("5")));
+        assert_eq!((read.header("cache-control"), read.header("content-length")), (Some("max-age=0"), Some("3")));
+    }
+    assert_eq!(first.text(), "old");
+    let batch = ask("POST", "/v1/batch/get", &["Content-Type: application/json"], br#"{"keys": ["k"]}"#).json();
+    let item = &batch["items"][0];
+    assert_eq!((&item["value"], &item["ttl"], &item["flags"]), (&"b2xk".into(), &0.into(), &5.into()));
+    let tag = item["etag"].as_str().unwrap().to_owned();
+    assert_eq!(client.ask("gets k"), format!("VALUE k 5 3 {}", tag.trim_matches('"')));
+    assert_eq!((client.line().as_str(), client.line().as_str()), ("old", "END"));
+    // Conditions that do not hold take nothing either.
+    assert_eq!(ask("PUT", "/v1/keys/k", &["If-None-Match: *"], b"new").status, 412);
+    assert_eq!(ask("PUT", "/v1/keys/k", &["If-Match: \"1\", \"2\""], b"new").status, 412);
+    assert_eq!(client.ask("mg k f"), "HD f5 X W");
+    assert!(client.ask("mg k t").starts_with("HD t9"), "its life is as it was");
+    let others = ask("GET", "/v1/keys/k", &[], b"");
+    assert_eq!((others.text().as_str(), others.header("cache-control")), ("old", Some("max-age=0")));
+    let matching = format!("If-Match: {}", others.etag());
+    assert_eq!(ask("PUT", "/v1/keys/k?ttl=100", &[&matching], b"new").status, 204);
+    let fresh = ask("GET", "/v1/keys/k", &[], b"");
+    assert_eq!(fresh.text(), "new");
+    assert_ne!(fresh.header("cache-control"), Some("max-age=0"));
+
+    client.expect("ms /wAg 3 b\r\nold\r\nmd /wAg b I\r\n", "HD\r\nHD\r\n");
+    let binary = ask("GET", "/v1/keys/%ff%00%20", &[], b"");
+    assert_eq!((binary.text().as_str(), binary.header("etag")), ("old", None));
+    assert_eq!(client.ask("mg /wAg b"), "HD X W");
 }

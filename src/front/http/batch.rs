@@ -19,13 +19,14 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::body;
-use super::caller::{Caller, command, hold, met};
+use super::caller::{Caller, hold, met};
 use super::content::Content;
+use super::look::look;
 use super::problem::Problem;
 use super::read::About;
 use super::target::key_of;
 use crate::memory::Charge;
-use crate::model::{Key, MetaStatus, MetaVerb, Receive, Reply, ReplyTo};
+use crate::model::{Key, MetaStatus, Receive, Reply, ReplyTo};
 
 /// The most keys of one batch.
 const MAX_KEYS: usize = 10_000;
@@ -129,8 +130,8 @@ fn entry(key: &Key, reply: Reply) -> Result<Value, Problem> {
         "key": name(key),
         "value": STANDARD.encode(&reply.value),
         "flags": about.flags,
-        "etag": format!("\"{}\"", about.cas),
-        "ttl": about.ttl,
+        "etag": about.etag().as_ref().and_then(|tag| tag.to_str().ok()),
+        "ttl": about.max_age(),
     }))
 }
 
@@ -223,8 +224,7 @@ impl Board {
             slots.replies.push_back(None);
             slots.first + slots.replies.len() as u64 - 1
         };
-        let request = command(MetaVerb::Get, key, "c f t v", Bytes::new());
-        caller.view.dispatch(request, ReplyTo::new(self.clone(), tag).by(caller.listener));
+        look(caller, key, "c f t v", ReplyTo::new(self.clone(), tag).by(caller.listener));
     }
 
     /// The reply whose turn it is.

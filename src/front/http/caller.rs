@@ -10,6 +10,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 
+use super::look::look;
 use super::problem::Problem;
 use crate::front::worker::Station;
 use crate::memory::Charge;
@@ -43,6 +44,16 @@ impl Caller {
     ) -> Result<MetaReply, Problem> {
         let answer = Rc::new(Answer::default());
         self.view.dispatch(command(verb, key, flags, value), ReplyTo::new(answer.clone(), 0).by(self.listener));
+        met(hold(Wait(answer).await, charge, self.share()))
+    }
+
+    /// Reads the item by `mg` with these flags; the right to recache it is left to others.
+    ///
+    /// # Errors
+    /// As those of [`Caller::meta`].
+    pub(super) async fn look(&self, key: &Key, flags: &str, charge: &Charge) -> Result<MetaReply, Problem> {
+        let answer = Rc::new(Answer::default());
+        look(self, key, flags, ReplyTo::new(answer.clone(), 0).by(self.listener));
         met(hold(Wait(answer).await, charge, self.share()))
     }
 

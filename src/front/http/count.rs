@@ -10,7 +10,7 @@ use super::life;
 use super::precondition::{Guard, Preconditions};
 use super::problem::Problem;
 use super::query::Query;
-use super::read::{About, etag};
+use super::read::About;
 use super::write::Write;
 use crate::model::{Key, MetaStatus};
 
@@ -54,7 +54,9 @@ pub(super) async fn count(
         (_, reply) if reply.status == MetaStatus::Value => {
             let mut response = Response::new(Content::whole(reply.value.clone()));
             response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
-            response.headers_mut().insert(ETAG, etag(About::read(&reply).cas));
+            if let Some(tag) = About::read(&reply).etag() {
+                response.headers_mut().insert(ETAG, tag);
+            }
             Ok(response)
         }
         (Guard::Free, _) => Err(Problem::no_item()),

@@ -6,6 +6,7 @@
 //!                                                read  write  count  batch  stats  page
 //!                                                                    │
 //!                    caller: View::dispatch, an answer to wait for ◄─┘
+//!                      (a read by `look`, which takes nothing)
 //! ```
 //!
 //! An operation turns a request into meta commands and their replies into a response; [`problem`] has the words for
@@ -19,6 +20,7 @@ mod connection;
 mod content;
 mod count;
 mod life;
+mod look;
 mod page;
 mod precondition;
 mod problem;

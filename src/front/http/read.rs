@@ -1,6 +1,5 @@
 //! `GET` and `HEAD` of a key: `mg`.
 
-use bytes::Bytes;
 use hyper::header::{
     CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderMap, HeaderName,
 };
@@ -13,7 +12,7 @@ use super::precondition::Preconditions;
 use super::problem::Problem;
 use super::query::Query;
 use crate::config::is_media_type;
-use crate::model::{Key, MetaReply, MetaStatus, MetaVerb};
+use crate::model::{Key, MetaReply, MetaStatus};
 
 /// The parameters of a read.
 pub(super) const PARAMETERS: &[&str] = &["type"];
@@ -27,21 +26,35 @@ pub(super) const ABOUT: &str = "c f t s";
 /// What an `mg` told of an item.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct About {
+    /// 0 where it is not known.
     pub(super) cas: u64,
     pub(super) flags: u32,
     /// Seconds left; `None` for ever.
     pub(super) ttl: Option<u64>,
     pub(super) size: u64,
+    /// Marked as such by whoever knows that it has changed: served until it is recached.
+    pub(super) is_stale: bool,
 }
 
 impl About {
-    /// Reads the flags `c f t s` of an answer, in any order, as far as they are there.
+    /// The token as an entity tag; `None` where it is not known.
+    pub(super) fn etag(&self) -> Option<HeaderValue> {
+        HeaderValue::from_str(&format!("\"{}\"", self.cas)).ok().filter(|_| self.cas > 0)
+    }
+
+    /// How long others may keep the item, in seconds: not at all when it is stale.
+    pub(super) fn max_age(&self) -> Option<u64> {
+        if self.is_stale { Some(0) } else { self.ttl }
+    }
+
+    /// Reads the flags `c f t s` of an answer and its `X`, in any order, as far as they are there.
     pub(super) fn read(reply: &MetaReply) -> Self {
         let mut about = Self::default();
         for flag in reply.flags.split(|byte| *byte == b' ') {
             let Some((letter, number)) = flag.split_first() else { continue };
             let number = std::str::from_utf8(number).unwrap_or_default();
             match letter {
+                b'X' => about.is_stale = true,
                 b'c' => about.cas = number.parse().unwrap_or_default(),
                 b'f' => about.flags = number.parse().unwrap_or_default(),
                 b't' => about.ttl = number.parse().ok(), // -1 is for ever
@@ -68,7 +81,7 @@ pub(super) async fn read(
     let media_type = media_type(caller, key, query)?;
     let charge = caller.charge();
     let flags = if *method == Method::HEAD { ABOUT } else { "c f t v" };
-    let reply = caller.meta(MetaVerb::Get, key, flags, Bytes::new(), &charge).await?;
+    let reply = caller.look(key, flags, &charge).await?;
     if !matches!(reply.status, MetaStatus::Value | MetaStatus::Done) {
         conditions.judge(method, None)?;
         return Err(Problem::no_item());
@@ -78,9 +91,11 @@ pub(super) async fn read(
 
     let mut response = Response::new(Content::empty());
     let headers = response.headers_mut();
-    headers.insert(ETAG, etag(about.cas));
+    if let Some(tag) = about.etag() {
+        headers.insert(ETAG, tag);
+    }
     headers.insert(KETCH_FLAGS, about.flags.into());
-    if let Some(age) = about.ttl.and_then(|ttl| HeaderValue::from_str(&format!("max-age={ttl}")).ok()) {
+    if let Some(age) = about.max_age().and_then(|age| HeaderValue::from_str(&format!("max-age={age}")).ok()) {
         headers.insert(CACHE_CONTROL, age);
     }
     if !is_wanted {
@@ -99,11 +114,6 @@ pub(super) async fn read(
     Ok(response)
 }
 
-/// The token as an entity tag.
-pub(super) fn etag(cas: u64) -> HeaderValue {
-    HeaderValue::from_str(&format!("\"{cas}\"")).unwrap_or_else(|_| HeaderValue::from_static("\"0\""))
-}
-
 /// The type that the request asks for, or the key's route, or bytes.
 fn media_type(caller: &Caller, key: &Key, query: &Query) -> Result<HeaderValue, Problem> {
     let Some(text) = query.text("type") else {
@@ -116,6 +126,8 @@ fn media_type(caller: &Caller, key: &Key, query: &Query) -> Result<HeaderValue, 
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
 
     #[test]
@@ -123,8 +135,10 @@ mod tests {
         let about = |flags: &str| {
             About::read(&MetaReply { status: MetaStatus::Done, flags: flags.to_owned().into(), value: Bytes::new() })
         };
-        assert_eq!(about("f5 s3 t-1 c7"), About { cas: 7, flags: 5, ttl: None, size: 3 });
+        assert_eq!(about("f5 s3 t-1 c7"), About { cas: 7, flags: 5, size: 3, ..About::default() });
         assert_eq!(about("b t60 kYSBi W"), About { ttl: Some(60), ..About::default() });
+        let stale = about("t60 Z X");
+        assert_eq!((stale.is_stale, stale.max_age(), stale.etag()), (true, Some(0), None));
         assert_eq!(about(""), About::default());
     }
 }

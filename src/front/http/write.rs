@@ -7,10 +7,11 @@ use hyper::{Method, Response, StatusCode};
 
 use super::caller::Caller;
 use super::content::Content;
+use super::look::give_back;
 use super::precondition::{Guard, Plan, Preconditions};
 use super::problem::Problem;
 use super::query::{Query, digits};
-use super::read::{About, KETCH_FLAGS, etag};
+use super::read::{About, KETCH_FLAGS};
 use super::{body, life};
 use crate::model::{Key, MetaReply, MetaStatus, MetaVerb};
 
@@ -94,7 +95,12 @@ impl Write<'_> {
         for _ in 0..TRIES {
             let seen = self.send_verb(MetaVerb::Get, "c", Bytes::new()).await?;
             let current = (seen.status == MetaStatus::Done).then(|| About::read(&seen).cas);
-            conditions.judge(&self.method, current)?;
+            if let Err(problem) = conditions.judge(&self.method, current) {
+                if seen.has(b'W') {
+                    give_back(&self.caller.view, self.key, About::read(&seen).cas, self.caller.listener);
+                }
+                return Err(problem);
+            }
             let guard = current.map_or(Guard::Absent, Guard::Is);
             if guard == Guard::Absent && self.method == Method::DELETE {
                 return Err(Problem::no_item());
@@ -132,9 +138,8 @@ fn stored(guard: Guard, reply: &MetaReply) -> Response<Content> {
     if guard == Guard::Absent {
         *response.status_mut() = StatusCode::CREATED;
     }
-    match About::read(reply).cas {
-        0 => {}
-        cas => drop(response.headers_mut().insert(ETAG, etag(cas))),
+    if let Some(tag) = About::read(reply).etag() {
+        response.headers_mut().insert(ETAG, tag);
     }
     response
 }
