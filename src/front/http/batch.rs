@@ -72,7 +72,7 @@ pub(super) async fn get(caller: Caller, headers: &HeaderMap, incoming: Incoming)
     let keys = keys(&body)?;
     let streams = headers.get_all(ACCEPT).iter().any(|accept| accept.to_str().is_ok_and(|text| text.contains(NDJSON)));
     if streams {
-        return Ok(respond(NDJSON, Content::Lines(Box::new(Lines::new(caller, keys)))));
+        return Ok(respond(NDJSON, Content::lines(Lines::new(caller, keys))));
     }
     drop(charge);
     document(&caller, &keys).await

@@ -10,13 +10,14 @@ use std::task::{Context, Poll, Waker};
 use hyper::body::Incoming;
 use hyper::rt::Executor;
 use hyper::service::service_fn;
-use hyper::{Request, Response, Version};
+use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use hyper_util::server::conn::auto::Builder;
 
 use super::caller::Caller;
 use super::content::Content;
-use super::pulse::{Metered, Pulse, Watch};
+use super::metered::Metered;
+use super::pulse::{Pulse, Watch};
 use super::routes;
 use crate::front::worker::{Close, Entrance, Station};
 use crate::net::Stream;
@@ -98,7 +99,7 @@ fn answer(
     pulse: &Rc<Pulse>,
     request: Request<Incoming>,
 ) -> impl Future<Output = Result<Response<Content>, Infallible>> + use<> {
-    let (open, pulse) = (pulse.request(request.version() == Version::HTTP_2), pulse.clone());
+    let (open, pulse) = (pulse.request(), pulse.clone());
     let caller = Caller::new(station, listener);
     async move {
         let response = match routes::respond(caller, request).await {
@@ -110,6 +111,7 @@ fn answer(
                 problem.into_response()
             }
         };
+        let response = response.map(|content| content.on(&pulse));
         drop(open);
         Ok(response)
     }

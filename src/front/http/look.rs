@@ -15,52 +15,69 @@ use super::read::About;
 use crate::model::{Item, Key, Keys, MetaReply, MetaStatus, MetaVerb, Read, Receive, Reply, ReplyTo, Request};
 use crate::topology::View;
 
-/// The first question, and the second where the first won what was not wanted.
-const LOOK: u64 = 0;
-const AGAIN: u64 = 1;
-
 /// Asks for the item with these flags of `mg`; `reply_to` gets the reply to that, without `W`.
 pub(super) fn look(caller: &Caller, key: &Key, flags: &str, reply_to: ReplyTo) {
-    let looker = Looker { view: caller.view.clone(), key: key.clone(), reply_to: RefCell::new(Some(reply_to)) };
-    let request = command(MetaVerb::Get, key, flags, Bytes::new());
-    caller.view.dispatch(request, ReplyTo::new(Rc::new(looker), LOOK).by(caller.listener));
+    let looker = Looker::new(caller.view.clone(), key.clone(), Stage::First, reply_to);
+    caller.view.dispatch(command(MetaVerb::Get, key, flags, Bytes::new()), looker.ask(caller.listener));
 }
 
-/// Lets somebody else win the right to recache the item that has this token.
-pub(super) fn give_back(view: &View, key: &Key, cas: u64, listener: u8) {
-    let request = command(MetaVerb::Delete, key, &format!("I C{cas}"), Bytes::new());
-    view.dispatch(request, ReplyTo::new(Rc::new(Nobody), 0).by(listener));
+/// The flags of an `md` that lets somebody else win the right to recache the item that was `seen`.
+pub(super) fn give_back(seen: &MetaReply) -> String {
+    format!("I C{}", About::read(seen).cas)
 }
 
 /// Hears the answer even if whoever asked is gone: the right must not go with him.
 struct Looker {
     view: Rc<View>,
     key: Key,
+    stage: Stage,
     reply_to: RefCell<Option<ReplyTo>>,
 }
 
+/// What was asked last.
+enum Stage {
+    /// The `mg`.
+    First,
+    /// The `gets`.
+    Again,
+    /// The `md`; this is told when it is done.
+    GivenBack(MetaReply),
+}
+
 impl Receive for Looker {
-    fn receive(&self, tag: u64, reply: Reply) {
+    fn receive(&self, _: u64, reply: Reply) {
         let Some(reply_to) = self.reply_to.take() else { return };
-        match reply {
-            Reply::Meta(reply) if tag == LOOK && reply.has(b'W') => self.again(&reply, reply_to),
-            Reply::Items(items) => reply_to.answer(Reply::Meta(told(items.into_iter().flatten().next()))),
-            reply => reply_to.answer(reply),
+        match (&self.stage, reply) {
+            (Stage::First, Reply::Meta(reply)) if reply.has(b'W') => self.again(&reply, reply_to),
+            (Stage::Again, Reply::Items(items)) => {
+                reply_to.answer(Reply::Meta(told(items.into_iter().flatten().next())));
+            }
+            (Stage::GivenBack(kept), _) => reply_to.answer(Reply::Meta(kept.clone())),
+            (_, reply) => reply_to.answer(reply),
         }
     }
 }
 
 impl Looker {
-    fn again(&self, reply: &MetaReply, reply_to: ReplyTo) {
+    fn new(view: Rc<View>, key: Key, stage: Stage, reply_to: ReplyTo) -> Self {
+        Self { view, key, stage, reply_to: RefCell::new(Some(reply_to)) }
+    }
+
+    fn ask(self, listener: u8) -> ReplyTo {
+        ReplyTo::new(Rc::new(self), 0).by(listener)
+    }
+
+    fn again(&self, seen: &MetaReply, reply_to: ReplyTo) {
         let listener = reply_to.listener();
-        give_back(&self.view, &self.key, About::read(reply).cas, listener);
+        let next = |stage, reply_to| Self::new(self.view.clone(), self.key.clone(), stage, reply_to).ask(listener);
+        let give_back = command(MetaVerb::Delete, &self.key, &give_back(seen), Bytes::new());
         if !self.key.is_text() {
             // `gets` has no word for such a key: it is told without a token, since that is another now.
-            return reply_to.answer(Reply::Meta(without_token(reply)));
+            return self.view.dispatch(give_back, next(Stage::GivenBack(without_token(seen)), reply_to));
         }
-        let again = Self { view: self.view.clone(), key: self.key.clone(), reply_to: RefCell::new(Some(reply_to)) };
-        let request = Request::Read(Read { keys: Keys::One(self.key.clone()), cas: true, touch: None });
-        self.view.dispatch(request, ReplyTo::new(Rc::new(again), AGAIN).by(listener));
+        self.view.dispatch(give_back, ReplyTo::new(Rc::new(Nobody), 0).by(listener));
+        let read = Read { keys: Keys::One(self.key.clone()), cas: true, touch: None };
+        self.view.dispatch(Request::Read(read), next(Stage::Again, reply_to));
     }
 }
 

@@ -97,7 +97,8 @@ impl Write<'_> {
             let current = (seen.status == MetaStatus::Done).then(|| About::read(&seen).cas);
             if let Err(problem) = conditions.judge(&self.method, current) {
                 if seen.has(b'W') {
-                    give_back(&self.caller.view, self.key, About::read(&seen).cas, self.caller.listener);
+                    // Whether that comes about or not, the condition does not hold.
+                    let _ = self.send_verb(MetaVerb::Delete, &give_back(&seen), Bytes::new()).await;
                 }
                 return Err(problem);
             }
