@@ -7,6 +7,7 @@ mod browser;
 mod curl;
 mod described;
 mod failures;
+mod frames;
 mod limits;
 mod lost_update;
 mod memcached_clients;
