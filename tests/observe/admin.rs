@@ -141,7 +141,7 @@ fn those_who_watch_are_so_many_and_no_more() {
     let ketch = Ketch::embedded();
     let watch = || {
         let mut watcher = Client::connect(ketch.admin);
-        watcher.say("GET /events HTTP/1.1\r\nHost: ketch\r\n\r\n");
+        watcher.say("GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n");
         let said = watcher.line();
         (watcher, said)
     };
@@ -151,4 +151,43 @@ fn those_who_watch_are_so_many_and_no_more() {
     assert_eq!(ketch.look("/healthz").0, 200);
     drop(watchers);
     wait_for("a seat", || watch().1.contains(" 200 ").then_some(()));
+}
+
+/// A web page whose name was made to lead here reads nothing; Prometheus and probes may come by any name.
+#[test]
+fn what_is_told_by_address_is_not_told_by_name() {
+    let ketch = Ketch::embedded();
+    let look = |host: &str, path: &str| {
+        let mut client = Client::connect(ketch.admin);
+        client.say(format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"));
+        let line = client.line();
+        line.split(' ').nth(1).unwrap().parse::<u16>().unwrap()
+    };
+    for path in ["/", "/config", "/topology", "/hotkeys", "/explain?key=a", "/debug/log", "/events", "/none"] {
+        assert_eq!(look("rebound.example:11290", path), 403, "{path}");
+        for host in [&ketch.admin.to_string(), "localhost", "[::1]:11290"] {
+            assert_ne!(look(host, path), 403, "{path} of {host}");
+        }
+    }
+    for path in ["/metrics", "/healthz", "/readyz", "/readyz?strict"] {
+        assert_eq!(look("ketch.monitoring.svc:11290", path), 200, "{path}");
+    }
+}
+
+#[test]
+fn connections_are_so_many_and_no_more() {
+    let ketch = Ketch::embedded();
+    let mut idle: Vec<_> = (0..256).map(|_| Client::connect(ketch.admin)).collect();
+    let begin = std::time::Instant::now();
+    let mut refused = Client::connect(ketch.admin);
+    assert!(String::from_utf8_lossy(&refused.rest()).starts_with("HTTP/1.1 503 "));
+    if begin.elapsed() < std::time::Duration::from_secs(5) {
+        idle.truncate(255); // one that leaves makes a place
+        wait_for("a place", || {
+            let mut client = Client::connect(ketch.admin);
+            client.say("GET /healthz HTTP/1.0\r\n\r\n");
+            let mut heard = [0; 13];
+            std::io::Read::read(&mut client.stream, &mut heard).is_ok_and(|_| &heard == b"HTTP/1.0 200 ").then_some(())
+        });
+    }
 }

@@ -6,11 +6,14 @@
 //!
 //! ```text
 //! server (sockets, time limits) ── pages (which path, which answer) ─┬─ view   what JSON tells
+//!                                                                    ├─ origin who may see it
 //!                                                                    ├─ events the status page's stream
 //!                                                                    └─ status.html
 //! ```
 
 mod events;
+mod impatient;
+mod origin;
 mod pages;
 mod query;
 mod server;

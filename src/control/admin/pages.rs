@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{Either, Full};
-use hyper::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, HeaderValue, ORIGIN};
+use hyper::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use serde_json::{Value, json};
 
 use super::events::Events;
-use super::{query, view};
+use super::{origin, query, view};
 use crate::control::exposition::{Exposition, MEDIA_TYPE};
 use crate::control::{Dial, Scope};
 use crate::model::Key;
@@ -22,6 +22,11 @@ const PAGE: &str = include_str!("status.html");
 /// Nothing that the page needs comes from elsewhere, and nobody may put it into a frame.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; \
                       img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// What tells nothing of keys or of the configuration is for whoever asks, by any name.
+const OPEN: &[&str] = &["/metrics", "/healthz", "/readyz"];
+const NOT_BY_NAME: &str = "a name could have any web page read this: ask by address, as localhost, or by the name in admin: \
+                           of the configuration; /metrics, /healthz and /readyz are told by any name\n";
 
 /// Between two events of the status page.
 const EVENTS: Duration = Duration::from_secs(1);
@@ -36,7 +41,12 @@ pub struct Pages {
     dial: Dial,
     /// A clone of it for each stream of events.
     seats: Rc<()>,
+    /// A clone of it for each connection.
+    places: Rc<()>,
 }
+
+/// The most connections at once: each has a descriptor, which clients of the cache need too.
+const CONNECTIONS: usize = 256;
 
 pub(super) type Answer = Response<Either<Full<Bytes>, Events>>;
 
@@ -46,15 +56,30 @@ impl Pages {
     /// # Errors
     /// See `Exposition::new`.
     pub fn new(scope: Scope, dial: Dial) -> anyhow::Result<Self> {
-        Ok(Self { exposition: Exposition::new(scope.clone())?, scope, dial, seats: Rc::default() })
+        Ok(Self {
+            exposition: Exposition::new(scope.clone())?,
+            scope,
+            dial,
+            seats: Rc::default(),
+            places: Rc::default(),
+        })
+    }
+
+    /// A place for one more connection, until it is dropped; `None` when there are too many.
+    pub(super) fn place(&self) -> Option<Rc<()>> {
+        (Rc::strong_count(&self.places) <= CONNECTIONS).then(|| self.places.clone())
     }
 
     /// The answer to a request; a body that came with it is not read.
     pub(super) async fn answer<B>(&self, request: &Request<B>) -> Answer {
         let query = request.uri().query().unwrap_or_default();
+        let config = self.scope.config();
         match (request.method(), request.uri().path()) {
-            (&Method::POST, _) if !is_from_here(request) => {
+            (&Method::POST, _) if !origin::is_from_here(request, config.admin.as_ref()) => {
                 text(StatusCode::FORBIDDEN, "a page of another site may not do this\n")
+            }
+            (_, path) if !OPEN.contains(&path) && !origin::is_for(request, config.admin.as_ref()) => {
+                text(StatusCode::FORBIDDEN, NOT_BY_NAME)
             }
             (&Method::POST, "/debug/log") => self.set_level(query),
             (&Method::POST, "/reload") => self.reload(query == "dry_run").await,
@@ -161,24 +186,6 @@ impl Pages {
     }
 }
 
-/// Browsers say on whose behalf they post; others say nothing. A name proves nothing: whoever owns one can have it
-/// lead here, and then his page and this one are of one origin.
-fn is_from_here<B>(request: &Request<B>) -> bool {
-    let header = |name| request.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-    match (header(ORIGIN), header(HOST)) {
-        (None, _) => true,
-        (Some(origin), Some(host)) => {
-            is_address(host) && origin.split_once("://").is_some_and(|(_, from)| from == host)
-        }
-        (Some(_), None) => false,
-    }
-}
-
-fn is_address(host: &str) -> bool {
-    let name = host.rsplit_once(':').map_or(host, |(name, _)| name).trim_matches(['[', ']']);
-    name == "localhost" || name.parse::<std::net::IpAddr>().is_ok()
-}
-
 fn page() -> Answer {
     let mut answer = with(plain(PAGE), "text/html; charset=utf-8");
     answer.headers_mut().insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
@@ -203,22 +210,4 @@ fn with(mut answer: Answer, media_type: &'static str) -> Answer {
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
     answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     answer
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_page_may_post_only_where_it_came_from_by_address() {
-        let ask = |origin: &str, host: &str| {
-            is_from_here(&Request::builder().header(ORIGIN, origin).header(HOST, host).body(()).unwrap())
-        };
-        for host in ["127.0.0.1:11290", "[::1]:11290", "localhost:11290"] {
-            assert!(ask(&format!("http://{host}"), host), "{host}");
-            assert!(!ask("http://elsewhere.example", host), "{host}");
-        }
-        assert!(!ask("http://rebound.example:11290", "rebound.example:11290"));
-        assert!(is_from_here(&Request::builder().header(HOST, "any").body(()).unwrap()));
-    }
 }

@@ -10,6 +10,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::time::sleep;
 
+use super::impatient::Impatient;
 use super::pages::Pages;
 use crate::model::Endpoint;
 use crate::net::{Accepted, Listener};
@@ -18,6 +19,11 @@ use crate::net::{Accepted, Listener};
 const HEAD: Duration = Duration::from_secs(10);
 /// How long to wait when the process has no descriptor left for a client.
 const PAUSE: Duration = Duration::from_millis(100);
+/// How long a client may take nothing of its answer.
+const STALL: Duration = Duration::from_secs(30);
+/// What a client over the limit hears.
+const TOO_MANY: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
 /// The most of a request's head that is read, in bytes.
 const HEAD_SIZE: usize = 16 * 1024;
 
@@ -29,7 +35,10 @@ pub async fn serve(listener: Listener, pages: Rc<Pages>) {
     warn_when_open(&listener);
     loop {
         match listener.accept().await {
-            Ok(client) => drop(tokio::task::spawn_local(converse(client, pages.clone()))),
+            Ok(client) => match pages.place() {
+                Some(place) => drop(tokio::task::spawn_local(converse(client, pages.clone(), place))),
+                None => client.dismiss(TOO_MANY),
+            },
             Err(error) => {
                 tracing::debug!(%error, "cannot accept a client of the admin server");
                 sleep(PAUSE).await;
@@ -38,7 +47,7 @@ pub async fn serve(listener: Listener, pages: Rc<Pages>) {
     }
 }
 
-async fn converse(client: Accepted, pages: Rc<Pages>) {
+async fn converse(client: Accepted, pages: Rc<Pages>, _place: Rc<()>) {
     let Ok(stream) = client.adopt() else { return };
     let answer = service_fn(move |request| {
         let pages = pages.clone();
@@ -47,7 +56,7 @@ async fn converse(client: Accepted, pages: Rc<Pages>) {
     let mut server = http1::Builder::new();
     server.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(HEAD_SIZE);
     // A client that breaks its connection is not news.
-    let _ = server.serve_connection(TokioIo::new(stream), answer).await;
+    let _ = server.serve_connection(TokioIo::new(Impatient::new(stream, STALL)), answer).await;
 }
 
 /// Beyond loopback, strangers may read what is told here.
