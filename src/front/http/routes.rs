@@ -1,7 +1,7 @@
 //! What may be asked, by path and method. `openapi.json` says the same to clients, and a test that it does.
 
 use hyper::body::Incoming;
-use hyper::header::{ALLOW, HOST, HeaderValue};
+use hyper::header::{ALLOW, HOST, HeaderMap, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode, Version};
 
 use super::caller::Caller;
@@ -99,6 +99,9 @@ pub(super) async fn respond(caller: Caller, request: Request<Incoming>) -> Resul
     if head.method == Method::OPTIONS {
         return Ok(allowed(route.allow));
     }
+    if is_cross_site(&head.method, &head.headers) {
+        return Err(Problem::new(StatusCode::FORBIDDEN, "a page of another site may not do this"));
+    }
     let query = Query::parse(head.uri.query(), route.parameters(&head.method))?;
     let key = || -> Result<Key, Problem> { target::key(segment) };
     let (method, headers) = (&head.method, &head.headers);
@@ -113,6 +116,11 @@ pub(super) async fn respond(caller: Caller, request: Request<Incoming>) -> Resul
         (Resource::Key, &Method::DELETE) => write::delete(&caller, &key()?, headers).await,
         (Resource::Key, _) => read::read(&caller, method, &key()?, &query, headers).await,
     }
+}
+
+/// A page of another site can have its browser post without asking; browsers say so.
+fn is_cross_site(method: &Method, headers: &HeaderMap) -> bool {
+    !method.is_safe() && headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site")
 }
 
 fn allowed(methods: &'static str) -> Response<Content> {
