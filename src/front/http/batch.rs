@@ -5,6 +5,7 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::fmt::Write;
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
@@ -105,7 +106,7 @@ async fn document(caller: &Caller, keys: &[Key]) -> Result<Response<Content>, Pr
         if index > 0 {
             text.push(',');
         }
-        text += &entry(key, reply)?.to_string();
+        write_entry(key, reply, &mut text)?;
     }
     text += "]}";
     let charge = caller.charge();
@@ -119,20 +120,22 @@ fn respond(media_type: &'static str, content: Content) -> Response<Content> {
     response
 }
 
-/// What is told of one item.
-fn entry(key: &Key, reply: Reply) -> Result<Value, Problem> {
+/// Writes what is told of one item. Values may be large: they are encoded in place.
+fn write_entry(key: &Key, reply: Reply, text: &mut String) -> Result<(), Problem> {
     let reply = met(reply)?;
     if reply.status != MetaStatus::Value {
-        return Ok(Value::Null);
+        text.push_str("null");
+        return Ok(());
     }
     let about = About::read(&reply);
-    Ok(json!({
-        "key": name(key),
-        "value": STANDARD.encode(&reply.value),
-        "flags": about.flags,
-        "etag": about.etag().as_ref().and_then(|tag| tag.to_str().ok()),
-        "ttl": about.max_age(),
-    }))
+    let tag = about.etag().and_then(|tag| tag.to_str().ok().map(Value::from));
+    let (tag, age) = (Value::from(tag), Value::from(about.max_age()));
+    let (key, flags) = (name(key), about.flags);
+    // Writing to a string does not fail.
+    let _ = write!(text, "{{\"key\":{key},\"flags\":{flags},\"etag\":{tag},\"ttl\":{age},\"value\":\"");
+    STANDARD.encode_string(&reply.value, text);
+    text.push_str("\"}");
+    Ok(())
 }
 
 /// The key in the form in which it may be asked for.
@@ -175,9 +178,9 @@ impl Lines {
             self.ask();
             let Poll::Ready(reply) = self.board.poll(cx) else { break };
             let key = &self.keys[self.written];
-            let line =
-                entry(key, reply).unwrap_or_else(|problem| json!({ "key": name(key), "error": problem.members() }));
-            text += &line.to_string();
+            if let Err(problem) = write_entry(key, reply, &mut text) {
+                text += &json!({ "key": name(key), "error": problem.members() }).to_string();
+            }
             text.push('\n');
             self.written += 1;
         }
