@@ -81,3 +81,38 @@ fn a_value_that_the_node_finds_too_large_is_413() {
     assert_eq!((answer.status, &answer.json()["detail"]), (413, &json!("SERVER_ERROR object too large for cache")));
     assert_eq!(browser.put("/v1/keys/k", "v").status, 204);
 }
+
+/// The node answers one key after the other, so that each is written as it comes.
+#[test]
+fn a_batch_that_finds_no_room_is_503_and_holds_no_more_than_there_is() {
+    const VALUE: usize = 1_000_000;
+    let node = Fake::start(|talk| {
+        while let Some(said) = talk.hear() {
+            let value = [format!("VA {VALUE} c1 f0 t-1\r\n").as_bytes(), &[b'v'; VALUE], b"\r\n"].concat();
+            talk.say(if said.line.starts_with("mg") { value } else { b"VERSION 1.6.18\r\n".to_vec() });
+        }
+    });
+    let pool = pool(&[node.address()], "request_timeout: 20s, health: { probe_interval: 1h }");
+    let served = Served::configured(&format!("workers: 1\n{pool}limits: {{ memory: 32MiB, client_buffer: 1MiB }}\n"));
+    let mut browser = served.browser();
+    let keys: Vec<_> = (0..200).map(|number| format!("k{number}")).collect();
+    let mut ask = |accept: &str, keys: &[String]| {
+        let body = json!({ "keys": keys }).to_string();
+        browser.ask("POST", "/v1/batch/get", &["Content-Type: application/json", accept], body.as_bytes())
+    };
+    let answer = ask("Accept: */*", &keys);
+    assert_eq!((answer.status, &answer.json()["reason"]), (503, &json!("memory")));
+    assert_eq!(ask("Accept: */*", &keys[..3]).json()["items"].as_array().unwrap().len(), 3);
+    let lines = ask("Accept: application/x-ndjson", &keys[..50]);
+    assert_eq!(lines.body.len() / VALUE, 50 * 4 / 3, "a stream has room for any number");
+}
+
+#[test]
+fn a_batch_may_have_more_keys_than_may_wait_for_a_node() {
+    let node = Memcached::start();
+    let served = over(&node.address(), "reads_on_error: error, max_inflight: 2000");
+    let body = json!({ "keys": (0..10_000).map(|number| format!("k{number}")).collect::<Vec<_>>() }).to_string();
+    let mut browser = served.browser();
+    let answer = browser.ask("POST", "/v1/batch/get", &["Content-Type: application/json"], body.as_bytes());
+    assert_eq!(answer.json()["items"].as_array().unwrap().len(), 10_000);
+}

@@ -273,3 +273,20 @@ fn a_route_may_say_what_its_values_are() {
     assert_eq!(told("/v1/keys/img:raw:1"), "application/octet-stream");
     assert_eq!(told("/v1/keys/other"), "application/octet-stream");
 }
+
+/// What is packed would be stored packed, and read so by those who know nothing of it.
+#[test]
+fn a_body_in_another_coding_than_chunked_is_not_stored() {
+    let served = Served::over_embedded_stores();
+    for coding in ["gzip, chunked", "chunked, chunked"] {
+        let mut browser = served.browser();
+        let head = format!("PUT /v1/keys/k HTTP/1.1\r\nHost: ketch\r\nTransfer-Encoding: {coding}\r\n\r\n");
+        browser.0.say(head + "3\r\nabc\r\n0\r\n\r\n");
+        assert_eq!(browser.hear("PUT").status, 501, "{coding}");
+    }
+    let mut browser = served.browser();
+    assert_eq!(browser.get("/v1/keys/k").status, 404);
+    browser.0.say("PUT /v1/keys/k HTTP/1.1\r\nHost: ketch\r\nTransfer-Encoding: Chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n");
+    assert_eq!(browser.hear("PUT").status, 204);
+    assert_eq!(browser.get("/v1/keys/k").text(), "abc");
+}

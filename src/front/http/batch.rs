@@ -3,7 +3,7 @@
 //! The answer is one JSON document, or with `Accept: application/x-ndjson` a line an item, sent as the nodes answer:
 //! only a window of a large batch is ever held.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::fmt::Write;
 use std::future::poll_fn;
@@ -27,12 +27,16 @@ use super::problem::Problem;
 use super::read::About;
 use super::target::key_of;
 use crate::memory::Charge;
-use crate::model::{Key, MetaStatus, Receive, Reply, ReplyTo};
+use crate::model::{Failure, FailureKind, Key, MetaStatus, Receive, Reply, ReplyTo, Sent};
 
 /// The most keys of one batch.
 const MAX_KEYS: usize = 10_000;
+/// How many keys of a document are asked for at once: fewer than may wait on one connection to a node.
+const AHEAD: usize = 1000;
 /// How many keys of a stream are asked for ahead of the line that is written.
 const WINDOW: usize = 64;
+/// How many of them before any answer has come.
+const FIRST: usize = 8;
 /// About how many bytes of lines are handed over at once.
 const PIECE: usize = 64 * 1024;
 
@@ -98,19 +102,25 @@ fn keys(body: &[u8]) -> Result<Vec<Key>, Problem> {
 
 /// All items as one document.
 async fn document(caller: &Caller, keys: &[Key]) -> Result<Response<Content>, Problem> {
-    let board = Board::new(caller);
-    keys.iter().for_each(|key| board.ask(caller, key));
+    let (board, charge) = (Board::new(caller), caller.charge());
+    let (first, later) = keys.split_at(keys.len().min(AHEAD));
+    first.iter().for_each(|key| board.ask(caller, key));
+    let mut later = later.iter();
     let mut text = String::from("{\"items\":[");
     for (index, key) in keys.iter().enumerate() {
         let reply = poll_fn(|cx| board.poll(cx)).await;
+        later.next().into_iter().for_each(|key| board.ask(caller, key));
         if index > 0 {
             text.push(',');
         }
+        let before = text.len();
         write_entry(key, reply, &mut text)?;
+        if !charge.add_fairly(text.len() - before, caller.share()) {
+            charge.tell();
+            return Err(Problem::failed(Failure { kind: FailureKind::Memory, sent: Sent::Never }));
+        }
     }
     text += "]}";
-    let charge = caller.charge();
-    charge.keep(text.len());
     Ok(respond(JSON, Content::held(text, charge)))
 }
 
@@ -191,13 +201,20 @@ impl Lines {
         }
     }
 
-    /// Asks for the keys of the window, while what is held of the answers is no more than the client's share.
+    /// Asks for the keys of the window, while what the answers will come to is no more than the client's share: that is
+    /// known when some have come.
     fn ask(&mut self) {
-        let end = self.keys.len().min(self.written + WINDOW);
-        while self.asked < end && (self.asked == self.written || self.board.charge.held() < self.board.share) {
+        let ahead = WINDOW.min(FIRST + self.written);
+        let end = self.keys.len().min(self.written + ahead);
+        while self.asked < end && (self.asked == self.written || self.expected() < self.board.share) {
             self.board.ask(&self.caller, &self.keys[self.asked]);
             self.asked += 1;
         }
+    }
+
+    /// About how many bytes the open answers will come to.
+    fn expected(&self) -> usize {
+        (self.asked - self.written) * self.board.usual.get()
     }
 }
 
@@ -206,6 +223,8 @@ struct Board {
     slots: RefCell<Slots>,
     charge: Charge,
     share: usize,
+    /// Values are about this large.
+    usual: Cell<usize>,
 }
 
 #[derive(Default)]
@@ -218,7 +237,7 @@ struct Slots {
 
 impl Board {
     fn new(caller: &Caller) -> Rc<Self> {
-        Rc::new(Self { slots: RefCell::default(), charge: caller.charge(), share: caller.share() })
+        Rc::new(Self { slots: RefCell::default(), charge: caller.charge(), share: caller.share(), usual: Cell::new(0) })
     }
 
     fn ask(self: &Rc<Self>, caller: &Caller, key: &Key) {
@@ -253,6 +272,7 @@ impl Receive for Board {
         let slots = &mut *self.slots.borrow_mut();
         let place = usize::try_from(tag.wrapping_sub(slots.first)).unwrap_or(usize::MAX);
         let Some(slot) = slots.replies.get_mut(place) else { return };
+        self.usual.set((self.usual.get() + reply.weight()) / 2);
         *slot = Some(hold(reply, &self.charge, self.share));
         if let (0, Some(task)) = (place, slots.task.take_if(|_| place == 0)) {
             task.wake();

@@ -1,7 +1,7 @@
 //! What may be asked, by path and method. `openapi.json` says the same to clients, and a test that it does.
 
 use hyper::body::Incoming;
-use hyper::header::{ALLOW, HOST, HeaderMap, HeaderValue};
+use hyper::header::{ALLOW, HOST, HeaderMap, HeaderValue, TRANSFER_ENCODING};
 use hyper::{Method, Request, Response, StatusCode, Version};
 
 use super::caller::Caller;
@@ -83,6 +83,11 @@ pub(super) async fn respond(caller: Caller, request: Request<Incoming>) -> Resul
     let (head, incoming) = request.into_parts();
     if head.version == Version::HTTP_11 && head.headers.get_all(HOST).iter().count() != 1 {
         return Err(Problem::bad("an HTTP/1.1 request has one Host header"));
+    }
+    if head.headers.get_all(TRANSFER_ENCODING).iter().any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"chunked"))
+    {
+        let detail = "Transfer-Encoding is chunked or nothing: what is packed in another way would be stored so";
+        return Err(Problem::new(StatusCode::NOT_IMPLEMENTED, detail).closing());
     }
     if head.method == Method::OPTIONS && head.uri.path() == "*" {
         return Ok(allowed("GET, HEAD, PUT, POST, DELETE, OPTIONS"));
