@@ -181,10 +181,10 @@ impl Node {
         let Some(Change { state, reason, .. }) = change else { return };
         let (pool, node, reason) = (&self.pool, &self.name, reason.label());
         match state {
-            State::Ejected => {
-                let held = self.health.service() == Service::Held;
-                tracing::warn!(pool, node, reason, held, %error, "node ejected");
-            }
+            State::Ejected => match self.health.service() {
+                Service::Held => tracing::warn!(pool, node, reason, held = true, %error, "{HELD}"),
+                Service::In | Service::Out => tracing::warn!(pool, node, reason, held = false, %error, "node ejected"),
+            },
             State::Up if reason == Reason::Probes.label() => tracing::info!(pool, node, "node readmitted"),
             State::Up | State::Suspect | State::Probing => {
                 tracing::debug!(pool, node, reason, %error, state = state.label(), "node state");
@@ -192,6 +192,9 @@ impl Node {
         }
     }
 }
+
+/// Of a node that is `held`.
+const HELD: &str = "node ejected, but its keys stay with it: no more of its pool may be out (health.max_ejected)";
 
 impl fmt::Debug for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::config::{Config, PoolConfig, Word, size};
+use crate::config::{Config, PoolConfig, Word, counted, size};
 use crate::model::{Compatibility, Endpoint};
 use crate::topology::{label_of, ring_of};
 
@@ -66,8 +66,14 @@ fn pool_summary(pool: &PoolConfig) -> anyhow::Result<String> {
     text.push('\n');
     for (node, share) in pool.nodes.iter().zip(ring_of(pool)?.shares()) {
         let label = label_of(pool, node);
-        let address = node.endpoint.as_ref().map_or_else(|| bytes(pool.memory), Endpoint::to_string);
-        writeln!(text, "  {label} ({address}), weight {}, {:.1} % of the keys", node.weight, share * 100.0)?;
+        let place = node.endpoint.as_ref().map_or_else(|| bytes(pool.memory), Endpoint::to_string);
+        writeln!(
+            text,
+            "  {}, weight {}, {:.1} % of the keys",
+            super::named(&label, Some(&place)),
+            node.weight,
+            share * 100.0
+        )?;
     }
     Ok(text)
 }
@@ -77,10 +83,6 @@ fn addresses(endpoints: &[Endpoint]) -> String {
         [] => "none".to_owned(),
         _ => endpoints.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
     }
-}
-
-fn counted(number: usize, thing: &str) -> String {
-    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
 }
 
 fn bytes(bytes: usize) -> String {

@@ -9,11 +9,12 @@ use anyhow::{Context, bail};
 use serde_json::{Map, Value};
 
 use super::exchange::{Url, exchange};
+use crate::config::duration;
 
 /// Which ketch is asked.
 #[derive(Debug, clap::Args)]
 struct Server {
-    /// Where ketch serves HTTP.
+    /// Where ketch serves HTTP; a bare host:port will do.
     #[arg(long, env = "KETCH_URL", value_name = "URL", default_value = "http://127.0.0.1:11280")]
     url: Url,
 }
@@ -35,8 +36,8 @@ pub(super) struct Set {
     #[command(flatten)]
     server: Server,
 
-    /// Seconds that the item lives; 0 is for ever.
-    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    /// How long the item lives: seconds, or a time such as 90s, 5m, 12h or 7d; 0 is for ever.
+    #[arg(long, value_name = "TIME", default_value = "0", value_parser = seconds)]
     ttl: u64,
 
     /// The key, as clients send it.
@@ -136,6 +137,18 @@ fn ask(server: &Server, method: &str, path: &str, body: &[u8]) -> anyhow::Result
     }
 }
 
+/// A time to live in whole seconds.
+fn seconds(text: &str) -> Result<u64, String> {
+    if let Ok(seconds) = text.parse() {
+        return Ok(seconds);
+    }
+    let life = duration(text).map_err(|_| "write seconds, or a whole number with s, m, h or d, as in 5m".to_owned())?;
+    match life.subsec_nanos() {
+        0 => Ok(life.as_secs()),
+        _ => Err("an item lives for whole seconds".to_owned()),
+    }
+}
+
 /// The path of a key, every byte that may mean something else in percent-encoding.
 fn path(key: &OsString, query: &str) -> String {
     let mut path = String::from("/v1/keys/");
@@ -152,6 +165,16 @@ fn path(key: &OsString, query: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_life_is_seconds_or_a_time() {
+        for (text, wanted) in [("0", 0), ("60", 60), ("90s", 90), ("5m", 300), ("12h", 43_200), ("2000ms", 2)] {
+            assert_eq!(seconds(text), Ok(wanted), "{text}");
+        }
+        for text in ["", "-1", "5 m", "1w", "250ms", "soon"] {
+            assert!(seconds(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn a_key_of_any_bytes_has_a_path() {

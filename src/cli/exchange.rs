@@ -15,7 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// The longest line of a head.
 const MAX_LINE: u64 = 16 * 1024;
 
-/// `http://host:port`, perhaps with a `/` behind it.
+/// `http://host:port`, perhaps with a `/` behind it; the scheme may be left out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Url {
     host: String,
@@ -26,8 +26,8 @@ impl FromStr for Url {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let bad = || format!("\"{text}\" is not http://host:port");
-        let authority = text.strip_prefix("http://").ok_or_else(bad)?;
+        let bad = || format!("\"{text}\" is neither http://host:port nor host:port");
+        let authority = text.strip_prefix("http://").unwrap_or(text);
         let authority = authority.strip_suffix('/').unwrap_or(authority);
         let has_port = authority.rsplit_once(':').is_some_and(|(_, port)| !port.contains(']'));
         let authority = if has_port { authority.to_owned() } else { format!("{authority}:80") };
@@ -114,11 +114,12 @@ mod tests {
             ("http://cache.internal:80/", "cache.internal", 80),
             ("http://[::1]:5", "::1", 5),
             ("http://cache", "cache", 80),
+            ("127.0.0.1:11280", "127.0.0.1", 11280),
             ("http://[::1]", "::1", 80),
         ] {
             assert_eq!(text.parse(), Ok(Url { host: host.to_owned(), port }), "{text}");
         }
-        for text in ["127.0.0.1:11280", "https://a:1", "http://", "http://a/b:1", "http://a:1/x", "http://u@a:1"] {
+        for text in ["https://a:1", "http://", "http://a/b:1", "http://a:1/x", "http://u@a:1"] {
             assert!(text.parse::<Url>().is_err(), "{text}");
         }
     }

@@ -64,10 +64,6 @@ fn text(explained: &Explained) -> String {
     head + &how + &format!("  owner   {}\n  if out  {next}\n", node_text(&placed.owner))
 }
 
-/// The label, and the address where it is not the same.
 fn node_text(node: &Node) -> String {
-    match &node.address {
-        Some(address) if *address != node.label => format!("{} ({address})", node.label),
-        _ => node.label.clone(),
-    }
+    super::named(&node.label, node.address.as_deref())
 }

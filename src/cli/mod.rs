@@ -7,6 +7,7 @@ mod check;
 mod client;
 mod exchange;
 mod explain;
+mod hint;
 mod import;
 mod log;
 mod manual;
@@ -82,7 +83,7 @@ Examples:
 /// Carries out the command line of this process.
 #[must_use]
 pub fn run() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = Arguments::try_parse().unwrap_or_else(|error| hint::refuse(error));
     let done = match &arguments.command {
         None => serve::run(&arguments.serve),
         Some(Command::Check(args)) => check::run(args),
@@ -111,6 +112,14 @@ fn complain(error: &anyhow::Error) {
     match error.downcast_ref() {
         Some(invalid @ ConfigError::Invalid { .. }) => eprintln!("{invalid}"),
         _ => eprintln!("ketch: {error:#}"),
+    }
+}
+
+/// A node in words: its label, and where it is unless the label says so.
+fn named(label: &str, place: Option<&str>) -> String {
+    match place {
+        Some(place) if place != label => format!("{label} ({place})"),
+        _ => label.to_owned(),
     }
 }
 

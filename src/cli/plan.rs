@@ -76,10 +76,7 @@ fn pool_text(text: &mut String, pool: &PoolPlan) -> anyhow::Result<()> {
 }
 
 fn node_text(text: &mut String, node: &NodePlan) -> anyhow::Result<()> {
-    let name = match &node.address {
-        Some(address) if *address != node.label => format!("{} ({address})", node.label),
-        _ => node.label.clone(),
-    };
+    let name = super::named(&node.label, node.address.as_deref());
     let (before, after) = (percent(node.share_before), percent(node.share));
     match node.change {
         Change::In => write!(text, "  in    {name}, {after} % of the keys")?,

@@ -10,7 +10,7 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::time::{Instant, sleep};
 
 use super::log;
-use crate::config::{Config, Word};
+use crate::config::{Config, Word, counted};
 use crate::control::{self, Dial, Loaded, Publisher, Scope, Source, Stage, Supervisor, admin};
 use crate::front::{Doors, Opening, Post, Speech, Worker};
 use crate::metrics::Hub;
@@ -140,7 +140,7 @@ fn announce(config: &Config, origin: Option<&str>, doors: &Doors, admin: &[Endpo
     let pools: Vec<_> = config
         .pools
         .iter()
-        .map(|pool| format!("{} ({} {} nodes)", pool.name, pool.nodes.len(), pool.protocol.name()))
+        .map(|pool| format!("{} ({})", pool.name, counted(pool.nodes.len(), &format!("{} node", pool.protocol.name()))))
         .collect();
     tracing::info!(
         memcached = listening(Speech::Memcached),

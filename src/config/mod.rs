@@ -28,12 +28,12 @@ mod words;
 pub use media_type::is_media_type;
 pub use problem::{ConfigError, Problem};
 pub use schema::schema;
-pub use setting::size;
+pub use setting::{duration, size};
 pub use valid::{
     Config, Health, Limits, Listeners, NodeConfig, OnEjected, Password, PoolConfig, Protocol, Readmit, ReadsFrom,
     ReadsOnError, Redis, Route,
 };
-pub use words::Word;
+pub use words::{Word, counted};
 
 #[cfg(test)]
 mod tests;

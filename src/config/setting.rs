@@ -163,6 +163,14 @@ impl Setting for Span {
     }
 }
 
+/// Reads a time as the file writes it: `250ms`, `10m`.
+///
+/// # Errors
+/// What is wrong and what would be right, in words.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    Span::read(text)
+}
+
 /// A time of more than 0.
 #[derive(Clone, Debug)]
 pub(super) struct Interval;

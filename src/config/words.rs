@@ -69,6 +69,12 @@ words! {
     ReadsFrom { "primary" => Primary, "replica" => Replica }
 }
 
+/// A number of things in words: `1 node`, `2 nodes`.
+#[must_use]
+pub fn counted(number: usize, thing: &str) -> String {
+    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
+}
+
 /// The candidate that `text` was probably meant to be: about a third of it may be typed otherwise.
 pub(super) fn nearest<'a>(text: &str, candidates: &[&'a str]) -> Option<&'a str> {
     let distance = |candidate: &str| strsim::damerau_levenshtein(text, candidate);
@@ -95,6 +101,11 @@ mod tests {
             "\"ketma\" is none of ketama, modula, jump, rendezvous; did you mean ketama?"
         );
         assert_eq!(Readmit::read("x").unwrap_err(), "\"x\" is none of replay, flush, keep");
+    }
+
+    #[test]
+    fn one_thing_is_no_plural() {
+        assert_eq!([0, 1, 2].map(|number| counted(number, "node")), ["0 nodes", "1 node", "2 nodes"]);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::{label_of, ring_of};
-use crate::config::{Config, NodeConfig, PoolConfig, Word};
+use crate::config::{Config, NodeConfig, PoolConfig, Word, counted};
 use crate::model::Distribution;
 use crate::ring::Moves;
 
@@ -197,9 +197,9 @@ impl std::fmt::Display for PoolPlan {
         let count = |change| self.nodes.iter().filter(|node| node.change == change).count();
         let (come, go, moves) = (count(Change::In), count(Change::Out), self.moves * 100.0);
         match self.change {
-            Change::In => write!(f, "{} comes with {come} nodes", self.name),
-            Change::Out => write!(f, "{} goes with {go} nodes", self.name),
-            Change::Stays => write!(f, "{}: {come} nodes come, {go} go, {moves:.1} % of the keys move", self.name),
+            Change::In => write!(f, "{} comes with {}", self.name, counted(come, "node")),
+            Change::Out => write!(f, "{} goes with {}", self.name, counted(go, "node")),
+            Change::Stays => write!(f, "{}: nodes: {come} in, {go} out; {moves:.1} % of the keys move", self.name),
         }
     }
 }

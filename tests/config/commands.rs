@@ -44,7 +44,7 @@ pool b: memcached, 1 node, ketama over fnv1a_64, as twemproxy
   n (h:1), weight 1, 100.0 % of the keys
 
 pool c: memcached, 1 node, ketama over md5
-  h:1 (h:1), weight 1, 100.0 % of the keys
+  h:1, weight 1, 100.0 % of the keys
 
 routes
   \"a:\" -> a
@@ -103,6 +103,15 @@ fn a_wrong_command_line_exits_2() {
         let output = ketch(args);
         assert_eq!(output.status.code(), Some(2), "{args:?}: {}", stderr(&output));
         assert!(stderr(&output).contains("--help"), "{args:?}: {}", stderr(&output));
+    }
+}
+
+#[test]
+fn a_file_in_the_place_of_a_subcommand_gets_a_hint() {
+    for args in [&["f.yaml"][..], &["serve", "f.yaml"], &["run", "f.yaml", "--workers", "2"]] {
+        let output = ketch(args);
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        assert!(stderr(&output).contains("ketch --config f.yaml"), "{args:?}: {}", stderr(&output));
     }
 }
 

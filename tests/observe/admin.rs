@@ -19,9 +19,15 @@ fn health_says_what_is_served_and_what_is_not() {
     assert_eq!(ketch.look("/readyz?strict"), (200, "serving\n".into()));
     node.process.kill();
     let said = wait_for("the node to be out", || Some(ketch.look("/readyz").1).filter(|said| said.contains("out")));
-    assert_eq!(said, format!("serving\npool main: 1 of 1 nodes out: {}\n", node.address()));
+    assert_eq!(said, format!("serving\npool main: 1 of 1 node is out: {}\n", node.address()));
     assert_eq!(ketch.look("/readyz").0, 200, "a cache that is gone must not take the application with it");
     assert_eq!(ketch.look("/readyz?strict").0, 503);
+
+    // By the default, no single node is out: it is held, and that is explained.
+    let ketch = Ketch::start(&pool(&[node.address()], "health: { probe_interval: 50ms, eject_after: 2 }"));
+    let said = wait_for("the node to be held", || Some(ketch.look("/readyz").1).filter(|said| said.contains("keys")));
+    let why = "1 of 1 node fails and keeps its keys, as no more may be out (health.max_ejected)";
+    assert_eq!(said, format!("serving\npool main: {why}: {}\n", node.address()));
 }
 
 #[test]

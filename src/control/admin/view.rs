@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 
 use crate::backend::{Change, Node, Place, Service};
-use crate::config::{Config, PoolConfig, Word};
+use crate::config::{Config, PoolConfig, Word, counted};
 use crate::control::Scope;
 use crate::metrics::{Command, Outcome, PoolTotals, Spread};
 use crate::model::Key;
@@ -17,22 +17,28 @@ const HOT_KEYS: usize = 20;
 /// How many slices a ring is drawn in.
 const SLICES: u64 = 360;
 
-/// A pool of which nodes are out.
+/// A pool of which nodes are not asked.
 pub(super) struct Out {
     pool: String,
-    nodes: Vec<String>,
+    /// Their keys go elsewhere.
+    out: Vec<String>,
+    /// Their keys stay.
+    held: Vec<String>,
     of: usize,
 }
 
-/// The pools that have nodes out.
+/// The pools that have nodes which are not asked.
 pub(super) fn out(scope: &Scope) -> Vec<Out> {
     let topology = scope.topology();
     let out = |pool: &std::sync::Arc<Pool>| {
-        let out = pool.nodes().iter().filter(|node| node.health.service() != Service::In);
-        let nodes: Vec<_> = out.map(|node| node.name.clone()).collect();
-        Out { pool: pool.name().to_owned(), nodes, of: pool.nodes().len() }
+        let which = |service| {
+            let nodes = pool.nodes().iter().filter(move |node| node.health.service() == service);
+            nodes.map(|node| node.name.clone()).collect()
+        };
+        let (out, held) = (which(Service::Out), which(Service::Held));
+        Out { pool: pool.name().to_owned(), out, held, of: pool.nodes().len() }
     };
-    topology.pools().iter().map(out).filter(|pool| !pool.nodes.is_empty()).collect()
+    topology.pools().iter().map(out).filter(|pool| pool.count() > 0).collect()
 }
 
 /// `/topology`: the pools, their rings and nodes, and what became of them.
@@ -199,12 +205,30 @@ fn millis(at: SystemTime) -> u64 {
 
 impl Out {
     pub(super) fn is_all(&self) -> bool {
-        self.nodes.len() == self.of
+        self.count() == self.of
+    }
+
+    fn count(&self) -> usize {
+        self.out.len() + self.held.len()
     }
 }
 
 impl fmt::Display for Out {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "pool {}: {} of {} nodes out: {}", self.pool, self.nodes.len(), self.of, self.nodes.join(", "))
+        let of = counted(self.of, "node");
+        let is_or_are = |nodes: &[String]| if nodes.len() == 1 { "is" } else { "are" };
+        write!(f, "pool {}: ", self.pool)?;
+        if !self.out.is_empty() {
+            write!(f, "{} of {of} {} out: {}", self.out.len(), is_or_are(&self.out), self.out.join(", "))?;
+        }
+        if !self.out.is_empty() && !self.held.is_empty() {
+            f.write_str("; ")?;
+        }
+        if !self.held.is_empty() {
+            let (count, names) = (self.held.len(), self.held.join(", "));
+            let fails = if count == 1 { "fails and keeps its" } else { "fail and keep their" };
+            write!(f, "{count} of {of} {fails} keys, as no more may be out (health.max_ejected): {names}")?;
+        }
+        Ok(())
     }
 }

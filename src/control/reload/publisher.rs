@@ -101,6 +101,10 @@ impl Publisher {
         let result = self.replace(stage).await;
         match &result {
             Ok(outcome) => tell(cause, outcome),
+            Err(refusal @ Refusal::NoFile) => {
+                tracing::warn!(?cause, "{refusal}");
+                return result; // nothing was tried, so nothing has failed
+            }
             Err(refusal) => {
                 let reason = refusal.label();
                 let error = refusal.to_string().replace('\n', "; "); // one event, one line
@@ -280,7 +284,9 @@ mod tests {
         let source = Source::default();
         let loaded = source.load().unwrap();
         let current = Current::new(Draft::build(&Arc::new(loaded.config.clone()), None).unwrap());
-        let (publisher, _) = Publisher::new(source, &loaded, current).unwrap();
+        let (mut publisher, reloader) = Publisher::new(source, &loaded, current).unwrap();
         assert_eq!(publisher.rehearse().await, Err(Refusal::NoFile));
+        assert_eq!(publisher.reload(Cause::Signal, &mut Fake::default()).await, Err(Refusal::NoFile));
+        assert_eq!(reloader.report().refused, 0, "no alert is to fire");
     }
 }

@@ -28,7 +28,9 @@ pub struct Outcome {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// The built-in configuration is served.
-    #[error("no file was named at the start, so there is nothing to read again")]
+    #[error(
+        "nothing to reload: the built-in configuration is served; start ketch with --config FILE to have one that can change"
+    )]
     NoFile,
     /// The file cannot be read.
     #[error("{0}")]
