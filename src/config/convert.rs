@@ -47,12 +47,16 @@ impl Config {
             return Err(not_yaml(origin, 1, 1, message));
         }
         let syntax = |error: serde_yaml::Error| syntax(&error, origin);
-        let tree: Tree = serde_yaml::from_str(text).map_err(syntax)?;
+        let mut tree: Tree = serde_yaml::from_str(text).map_err(syntax)?;
         let report = Report::default();
-        if !shape::check(&report.root(), &tree, &schema::schema()) {
-            return Err(report.into_error(text, origin));
-        }
-        let typed: FileText = serde_yaml::from_str(text).map_err(syntax)?;
+        let typed: FileText = match shape::check(&report.root(), &mut tree, &schema::schema()) {
+            true => serde_yaml::from_str(text).map_err(syntax)?,
+            // What is still readable is judged too, so that everything is told at once.
+            false => match tree.read() {
+                Ok(typed) => typed,
+                Err(_) => return Err(report.into_error(text, origin)),
+            },
+        };
         let config = convert(&report.root(), &typed);
         if report.is_empty() { Ok(config) } else { Err(report.into_error(text, origin)) }
     }
@@ -147,15 +151,13 @@ fn limits(at: &Field<'_>, typed: &LimitsText) -> Limits {
         client_idle: idle.or(default.client_idle),
         drain: at.read_or("drain", &typed.drain, default.drain),
     };
-    if at.is_clean() {
-        at_least(at, ("client_buffer", limits.client_buffer), ("value_size", limits.value_size));
-        at_least(at, ("memory", limits.memory), ("client_buffer", limits.client_buffer));
-    }
+    at_least(at, ("client_buffer", limits.client_buffer), ("value_size", limits.value_size));
+    at_least(at, ("memory", limits.memory), ("client_buffer", limits.client_buffer));
     limits
 }
 
 fn at_least(at: &Field<'_>, (name, bytes): (&str, usize), (other, least): (&str, usize)) {
-    if bytes < least {
+    if bytes < least && at.key(name).is_clean() && at.key(other).is_clean() {
         let (bytes, least) = (size(bytes as u64), size(least as u64));
         at.key(name).refuse(format!("{bytes} is less than limits.{other}, which is {least}; write at least {least}"));
     }
@@ -170,15 +172,17 @@ fn only_route(root: &Field<'_>, pools: &[PoolConfig]) -> Vec<Route> {
     vec![Route { prefix: Vec::new(), pool: 0, content_type: None }]
 }
 
-fn routes(at: &Field<'_>, typed: &[RouteText], pools: &[PoolConfig]) -> Vec<Route> {
+fn routes(list: &Field<'_>, typed: &[RouteText], pools: &[PoolConfig]) -> Vec<Route> {
     let mut routes: Vec<Route> = Vec::new();
     for (index, route) in typed.iter().enumerate() {
-        let at = at.index(index);
+        let at = list.index(index);
         let prefix = at.read("prefix", &route.prefix).unwrap_or_default().into_bytes();
         if prefix.len() > MAX_KEY {
             at.key("prefix").refuse(format!("is longer than any key; write at most {MAX_KEY} bytes"));
         }
-        if let Some(first) = routes.iter().position(|route| route.prefix == prefix) {
+        let is_same =
+            |(first, route): (usize, &Route)| (route.prefix == prefix && list.index(first).is_clean()).then_some(first);
+        if let Some(first) = routes.iter().enumerate().find_map(is_same).filter(|_| at.is_clean()) {
             at.key("prefix").refuse(match prefix.as_slice() {
                 [] => format!("routes[{first}] takes the rest already; give this route a prefix"),
                 _ => format!("routes[{first}] has this prefix already; keep one of the two"),
@@ -190,7 +194,7 @@ fn routes(at: &Field<'_>, typed: &[RouteText], pools: &[PoolConfig]) -> Vec<Rout
     }
     if routes.iter().all(|route| !route.prefix.is_empty()) {
         let pool = pools.first().map_or("", |pool| &pool.name);
-        at.refuse_key(format!(
+        list.refuse_key(format!(
             "no route takes the keys without one of these prefixes; add, as the last, - pool: {pool}"
         ));
     }

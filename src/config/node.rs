@@ -21,12 +21,10 @@ pub(super) fn convert(at: &Field<'_>, typed: Option<&[NodeText]>, protocol: Prot
         at.refuse(format!("a pool has at least one node; write it, as in {}", example(protocol)));
         return Vec::new();
     }
-    let nodes: Vec<_> =
-        typed.iter().enumerate().filter_map(|(index, node)| one(&at.index(index), node, protocol)).collect();
-    if at.is_clean() {
-        distinct(at, &nodes);
-    }
-    nodes
+    let one = |(index, node)| Some((index, one(&at.index(index), node, protocol)?));
+    let nodes: Vec<_> = typed.iter().enumerate().filter_map(one).collect();
+    distinct(at, &nodes);
+    nodes.into_iter().map(|(_, node)| node).collect()
 }
 
 fn example(protocol: Protocol) -> &'static str {
@@ -131,15 +129,15 @@ fn legal_name(name: &str) -> Result<(), String> {
 }
 
 /// Two nodes with one label would be one on the ring.
-fn distinct(at: &Field<'_>, nodes: &[NodeConfig]) {
+fn distinct(at: &Field<'_>, nodes: &[(usize, NodeConfig)]) {
     let mut taken: HashMap<String, usize> = HashMap::new();
-    for (index, node) in nodes.iter().enumerate() {
+    for (index, node) in nodes {
         let label = label(node);
         match taken.get(&label) {
-            Some(first) => at.index(index).refuse(format!(
+            Some(first) => at.index(*index).refuse(format!(
                 "is \"{label}\" on the ring, as nodes[{first}] is; take one out, or give it a name of its own"
             )),
-            None => drop(taken.insert(label, index)),
+            None => drop(taken.insert(label, *index)),
         }
     }
 }

@@ -15,10 +15,18 @@ pub(super) fn convert(at: &Field<'_>, name: &str, typed: &PoolText, limits: &Lim
     }
     let default = PoolConfig::unfilled(name);
     let protocol = at.read_or("protocol", &typed.protocol, default.protocol);
-    belongings(at, typed, protocol);
+    // Of another protocol than was meant, everything would look wrong.
+    let is_known = at.key("protocol").is_clean();
+    if is_known {
+        belongings(at, typed, protocol);
+    }
+    let nodes = match is_known {
+        true => node::convert(&at.key("nodes"), typed.nodes.as_deref(), protocol),
+        false => Vec::new(),
+    };
     let pool = PoolConfig {
         protocol,
-        nodes: node::convert(&at.key("nodes"), typed.nodes.as_deref(), protocol),
+        nodes,
         memory: at.read_or("memory", &typed.memory, default.memory),
         placement: placement(at, typed),
         connections: at.read("connections", &typed.connections).map_or(default.connections, |count| count as usize),
@@ -37,7 +45,8 @@ pub(super) fn convert(at: &Field<'_>, name: &str, typed: &PoolText, limits: &Lim
     if pool.readmit == Readmit::Flush && is_redis(protocol) && !pool.redis.flush {
         at.key("readmit").refuse("flushes, which this pool forbids; write flush: true beside it, or replay or keep");
     }
-    if protocol == Protocol::Embedded && at.is_clean() {
+    let are_clean = at.key("memory").is_clean() && at.top().key("limits").key("value_size").is_clean();
+    if protocol == Protocol::Embedded && are_clean {
         room_for_a_value(at, pool.memory, limits.value_size);
     }
     pool

@@ -73,12 +73,13 @@ impl Report {
     /// The findings with their places in `text`, in its order, the first for each field only.
     ///
     /// That something is missing is not said where a key next to it was not understood: the two are most likely one
-    /// slip of the pen.
+    /// slip of the pen. Nor is it said of what lies in something that was not understood, or has that in itself.
     pub fn into_error(self, text: &str, origin: &str) -> ConfigError {
         let findings = self.0.into_inner();
         let explained = |one: &Finding| {
-            let slip = |other: &Finding| !other.missing && other.part == Part::Key;
-            one.missing && findings.iter().any(|other| slip(other) && other.path.parent() == one.path.parent())
+            let slip = |other: &Finding| other.part == Part::Key && other.path.parent() == one.path.parent();
+            let around = |other: &Finding| other.path.starts_with(&one.path) || one.path.starts_with(&other.path);
+            one.missing && findings.iter().any(|other| !other.missing && (slip(other) || around(other)))
         };
         let repeated = |index: usize| findings[..index].iter().any(|earlier| earlier.path == findings[index].path);
         let mut problems: Vec<_> = findings
@@ -112,6 +113,11 @@ impl Finding {
 }
 
 impl<'a> Field<'a> {
+    /// The file as a whole.
+    pub fn top(&self) -> Self {
+        self.report.root()
+    }
+
     pub fn key(&self, name: &str) -> Self {
         Self { report: self.report, path: self.path.key(name) }
     }

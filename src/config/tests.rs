@@ -14,6 +14,11 @@ fn errors(text: &str) -> Vec<String> {
     error.lines().map(str::to_owned).collect()
 }
 
+/// The fields that are told of.
+fn fields(text: &str) -> Vec<String> {
+    errors(text).iter().map(|line| line.split(": ").nth(1).unwrap().to_owned()).collect()
+}
+
 fn pool(keys: &str) -> PoolConfig {
     parse(&format!("pools: {{p: {{nodes: ['h:1'], {keys}}}}}")).pools.remove(0)
 }
@@ -125,20 +130,35 @@ pools:
   main: {nodes: [a]}
 routes: [{pool: man}]
 ";
-    // The repeated pool keeps the file from being read further, so that is told first, beside the unknown key.
-    assert_eq!(
-        errors(text),
-        [
-            "t:2:1: worker: is not a key; did you mean workers?",
-            "t:6:3: pools.main: stands here a second time; keep one of the two",
-        ]
-    );
     let once = text.replace("  main: {nodes: [a]}\n", "");
-    let fields: Vec<_> = errors(&once).iter().map(|line| line.split(": ").nth(1).unwrap().to_owned()).collect();
     assert_eq!(
-        fields,
+        fields(&once),
         ["worker", "limits.memory", "limits.drain", "pools.main.nodes[0]", "pools.main.hash", "routes[0].pool"]
     );
+    // What stands twice, or has not the shape that it should, does not hide the rest.
+    assert_eq!(fields(text).len(), 7);
+    let shapes = text.replace("worker: 2", "workers:\nadmin: [1]").replace("drain: 5", "drain: {s: 5}");
+    assert_eq!(fields(&shapes)[..4], ["workers", "admin", "limits.memory", "limits.drain"]);
+    assert_eq!(fields(&shapes).len(), 8);
+}
+
+#[test]
+fn what_was_not_understood_has_no_errors_of_its_own_making() {
+    for (text, wrong) in [
+        ("pools: {p: {protocol: embeded, nodes: [a, b], memory: 64MiB}}", &["pools.p.protocol"][..]),
+        ("pools: {p: {nodes: 5}}", &["pools.p.nodes"]),
+        ("pools: {p: {nodes: [[x], 'h:1', 'h:1']}}", &["pools.p.nodes[0]", "pools.p.nodes[2]"]),
+        ("pools: {p: {nodes: ['h:1'], password: [x]}}", &["pools.p.password"]),
+        ("pools: {p: 5}", &["pools.p"]),
+        ("pools: [p]", &["pools"]),
+        ("pools: {p: {nodes: ['h:1']}}\nroutes: [5, {pool: p}]", &["routes[0]"]),
+        ("pools: {p: {nodes: ['h:1']}}\nroutes: {pool: p}", &["routes"]),
+        ("listeners: {memcached: [~], http: 5}", &["listeners.memcached[0]", "listeners.http"]),
+        ("limits: {value_size: 4MB, memory: 1MiB}", &["limits.value_size", "limits.memory"]),
+        ("pools: {p: {protocol: embedded, nodes: [a], memory: 1MiB}}\nlimits: {value_size: 9}", &["limits.value_size"]),
+    ] {
+        assert_eq!(fields(text), wrong, "{text}");
+    }
 }
 
 #[test]

@@ -53,6 +53,25 @@ impl Tree {
             Self::Map(_) => "a map",
         }
     }
+
+    /// Reads it as the text would be, but that numbers stand as YAML understood them.
+    ///
+    /// # Errors
+    /// When it has not the shape of `T`.
+    pub fn read<T: serde::de::DeserializeOwned>(self) -> serde_json::Result<T> {
+        serde_json::from_value(self.into())
+    }
+}
+
+impl From<Tree> for serde_json::Value {
+    fn from(tree: Tree) -> Self {
+        match tree {
+            Tree::Null => Self::Null,
+            Tree::Scalar(text) => Self::String(text),
+            Tree::List(list) => list.into_iter().map(Self::from).collect(),
+            Tree::Map(map) => map.into_iter().map(|(key, value)| (key, Self::from(value))).collect(),
+        }
+    }
 }
 
 impl FieldPath {
