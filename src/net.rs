@@ -1,6 +1,9 @@
-//! Sockets: TCP and unix behind one face.
+//! Sockets: TCP and unix behind one face, and the addresses that are listened on.
 //!
 //! This room must not know what the bytes mean, nor who sends them.
+
+mod cannot_listen;
+mod doors;
 
 use std::io;
 use std::net::SocketAddr;
@@ -15,6 +18,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 use crate::model::Endpoint;
+
+pub use cannot_listen::CannotListen;
+pub use doors::{Address, Doors, Opening, Purpose};
 
 /// How many clients may wait to be accepted.
 const BACKLOG: i32 = 1024;

@@ -64,6 +64,13 @@ fn a_ring_or_an_address_that_cannot_be_had_changes_nothing_either() {
     ketch.configure(&format!("pools: {{ main: {{ protocol: embedded, nodes: [b] }} }}\nlisteners: {{ memcached: [\"{good}\", \"{elsewhere}\"], http: [] }}\n"));
     let log = refusal(&ketch, 1);
     assert!(log.contains("cannot listen on 192.0.2.1:11211 (listeners.memcached)"), "{log}");
+    let holder = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = holder.local_addr().unwrap();
+    ketch.configure(&format!("pools: {{ main: {{ protocol: embedded, nodes: [b] }} }}\nadmin: \"{taken}\"\n"));
+    let log = refusal(&ketch, 2);
+    assert!(log.contains(&format!("cannot listen on {taken} (admin)")), "{log}");
+    assert!(log.contains(&format!("sport = :{}", taken.port())), "it says how to see who has it: {log}");
+    assert_eq!(ketch.look("/healthz").0, 200, "the admin address is where it was");
     client.expect("get k\r\n", "VALUE k 0 1\r\nx\r\nEND\r\n");
     ketch.connect().expect("get k\r\n", "VALUE k 0 1\r\nx\r\nEND\r\n");
 }

@@ -12,10 +12,9 @@ use tokio::time::{Instant, sleep};
 use super::log;
 use crate::config::{Config, Word, counted};
 use crate::control::{self, Dial, Loaded, Publisher, Scope, Source, Stage, Supervisor, admin};
-use crate::front::{Doors, Opening, Post, Speech, Worker};
+use crate::front::{Acceptor, Post, Speech, Worker};
 use crate::metrics::Hub;
-use crate::model::Endpoint;
-use crate::net::Listener;
+use crate::net::{Address, Doors, Opening, Purpose};
 use crate::topology::{Current, Draft};
 
 /// The flags of serving.
@@ -62,18 +61,14 @@ async fn until_signal(source: Source, loaded: &Loaded, current: Current, dial: D
     let start = |index| Worker::start(index, &current, &hub);
     let workers = (0..config.workers).map(start).collect::<Result<Vec<_>, _>>().context("cannot start a worker")?;
     let posts: Vec<Post> = workers.iter().map(Worker::post).collect();
-    let mut house = House {
-        doors: Doors::new(posts.clone(), current.clone(), hub.clone()),
-        posts,
-        supervisor: Supervisor::from_environment(),
-    };
     let (publisher, reloader) = Publisher::new(source, loaded, current.clone()).context("cannot wait for SIGHUP")?;
     let scope = Scope::new(hub.clone(), current.clone(), reloader);
-    // Before the clients: whoever is served can be looked at.
-    let admin = administer(config, dial, &scope).await?;
+    let pages = Rc::new(admin::Pages::new(scope.clone(), dial)?);
+    let doors = doors(posts.clone(), current.clone(), hub.clone(), pages);
+    let mut house = House { doors, posts, supervisor: Supervisor::from_environment() };
     let opening = house.prepare(config).await?;
     house.commit(opening);
-    announce(config, origin.as_deref(), &house.doors, &admin);
+    announce(config, origin.as_deref(), &house.doors);
     tokio::task::spawn_local(control::probe_all(current.clone()));
     tokio::task::spawn_local(control::sweep(current.clone()));
 
@@ -84,44 +79,64 @@ async fn until_signal(source: Source, loaded: &Loaded, current: Current, dial: D
     house.supervisor.stopping();
     scope.drain();
     tracing::info!(signal, clients = hub.totals().clients, "draining");
-    house.doors.shut().await;
+    // The admin address stays to the end: it tells that ketch is about to.
+    house.doors.shut(|purpose| purpose != Door::Admin).await;
     drain(&workers, current.topology().config().limits.drain).await;
     tracing::info!("ended");
     Ok(())
 }
 
-/// Serves the admin pages until the runtime ends; says where.
-async fn administer(config: &Config, dial: Dial, scope: &Scope) -> anyhow::Result<Vec<Endpoint>> {
-    let pages = Rc::new(admin::Pages::new(scope.clone(), dial)?);
-    let mut endpoints = Vec::new();
-    for endpoint in config.admin.as_slice() {
-        let bound = Listener::bind(endpoint).await;
-        for listener in bound.with_context(|| format!("cannot listen on {endpoint} (admin)"))? {
-            endpoints.extend(listener.endpoint());
-            tokio::task::spawn_local(admin::serve(listener, pages.clone()));
+/// What is behind an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Door {
+    Admin,
+    Clients(Speech),
+}
+
+impl Purpose for Door {
+    fn field(self) -> &'static str {
+        match self {
+            Self::Admin => "admin",
+            Self::Clients(speech) => speech.field(),
         }
     }
-    Ok(endpoints)
+}
+
+/// Doors to `pages`, and to the workers that have these `posts`.
+fn doors(posts: Vec<Post>, current: Current, hub: Hub, pages: Rc<admin::Pages>) -> Doors<Door> {
+    Doors::new(move |door, listener, stop| match door {
+        Door::Admin => tokio::task::spawn_local(admin::serve(listener, pages.clone(), stop)),
+        Door::Clients(speech) => {
+            let acceptor = Acceptor::new(listener, speech, posts.clone(), current.clone(), hub.clone());
+            tokio::spawn(acceptor.run(stop))
+        }
+    })
+}
+
+/// Where `config` wants to listen; who is served can be looked at, so the admin address comes first.
+fn addresses(config: &Config) -> Vec<Address<Door>> {
+    let admin = config.admin.iter().map(|endpoint| (Door::Admin, endpoint));
+    let memcached = config.listeners.memcached.iter().map(|endpoint| (Door::Clients(Speech::Memcached), endpoint));
+    let http = config.listeners.http.iter().map(|endpoint| (Door::Clients(Speech::Http), endpoint));
+    admin.chain(memcached).chain(http).map(|(door, endpoint)| (door, endpoint.clone())).collect()
 }
 
 /// What follows the configuration beside the topology.
 struct House {
-    doors: Doors,
+    doors: Doors<Door>,
     posts: Vec<Post>,
     supervisor: Supervisor,
 }
 
 impl Stage for House {
-    type Ready = Opening;
+    type Ready = Opening<Door>;
 
-    async fn prepare(&mut self, config: &Config) -> anyhow::Result<Opening> {
+    async fn prepare(&mut self, config: &Config) -> anyhow::Result<Opening<Door>> {
         raise_descriptors(config);
-        let memcached = config.listeners.memcached.iter().map(|endpoint| (Speech::Memcached, endpoint.clone()));
-        let http = config.listeners.http.iter().map(|endpoint| (Speech::Http, endpoint.clone()));
-        Ok(self.doors.prepare(&memcached.chain(http).collect::<Vec<_>>()).await?)
+        Ok(self.doors.prepare(&addresses(config)).await?)
     }
 
-    fn commit(&mut self, opening: Opening) {
+    fn commit(&mut self, opening: Opening<Door>) {
         self.doors.commit(opening);
         self.posts.iter().for_each(Post::look);
         // The first time too: who is not ready yet takes only the second of its two words.
@@ -135,17 +150,17 @@ fn raise_descriptors(config: &Config) {
 }
 
 /// One line that says what listens, what is behind it, and how to change that.
-fn announce(config: &Config, origin: Option<&str>, doors: &Doors, admin: &[Endpoint]) {
-    let listening = |speech| doors.endpoints(speech).map(ToString::to_string).collect::<Vec<_>>().join(" ");
+fn announce(config: &Config, origin: Option<&str>, doors: &Doors<Door>) {
+    let listening = |door| doors.endpoints(door).map(ToString::to_string).collect::<Vec<_>>().join(" ");
     let pools: Vec<_> = config
         .pools
         .iter()
         .map(|pool| format!("{} ({})", pool.name, counted(pool.nodes.len(), &format!("{} node", pool.protocol.name()))))
         .collect();
     tracing::info!(
-        memcached = listening(Speech::Memcached),
-        http = listening(Speech::Http),
-        admin = admin.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
+        memcached = listening(Door::Clients(Speech::Memcached)),
+        http = listening(Door::Clients(Speech::Http)),
+        admin = listening(Door::Admin),
         pools = pools.join(", "),
         workers = config.workers,
         config = origin.unwrap_or("built in; give a file with --config FILE, see config/ketch.yaml"),

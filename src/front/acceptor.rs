@@ -42,7 +42,7 @@ impl Speech {
 
 /// Accepts for one listener. The kernel's own balancing (`SO_REUSEPORT`) leaves workers idle when connections
 /// are few and live long.
-pub(super) struct Acceptor {
+pub struct Acceptor {
     listener: Listener,
     speech: Speech,
     workers: Vec<Post>,
@@ -54,7 +54,8 @@ pub(super) struct Acceptor {
 
 impl Acceptor {
     /// An acceptor that lets in up to `limits.connections` clients, over all listeners.
-    pub(super) fn new(listener: Listener, speech: Speech, workers: Vec<Post>, current: Current, hub: Hub) -> Self {
+    #[must_use]
+    pub fn new(listener: Listener, speech: Speech, workers: Vec<Post>, current: Current, hub: Hub) -> Self {
         let label = listener.endpoint().map(|endpoint| endpoint.to_string());
         let door = hub.door(label.as_deref().unwrap_or("unknown"));
         Self { listener, speech, workers, current, hub, door, in_trouble: false }
@@ -63,7 +64,7 @@ impl Acceptor {
     /// Accepts until the other end of `stop` is dropped, and then whoever is in the kernel's queue.
     ///
     /// Cancel safe: a client is either handed over or still in the kernel's queue.
-    pub(super) async fn run(mut self, mut stop: Receiver<()>) {
+    pub async fn run(mut self, mut stop: Receiver<()>) {
         loop {
             tokio::select! {
                 accepted = self.listener.accept() => self.take(accepted).await,

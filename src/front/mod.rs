@@ -4,13 +4,11 @@
 //! This room must not know which node owns a key, nor how nodes are spoken to.
 
 mod acceptor;
-mod doors;
 mod http;
 mod replies;
 mod session;
 mod statistics;
 mod worker;
 
-pub use acceptor::Speech;
-pub use doors::{CannotListen, Doors, Opening};
+pub use acceptor::{Acceptor, Speech};
 pub use worker::{Post, Worker};

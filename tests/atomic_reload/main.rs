@@ -177,6 +177,41 @@ fn listeners_come_and_go_and_their_clients_stay() {
 }
 
 #[test]
+fn the_admin_address_moves_like_any_other() {
+    let pools = "pools: { main: { protocol: embedded, nodes: [a] } }\n";
+    let (first, second, third) = (free_port(), free_port(), free_port());
+    let config = |admin: &str, http: u16| {
+        format!(
+            "{pools}admin: \"{admin}\"\nlisteners: {{ memcached: [\"127.0.0.1:{third}\"], http: [\"127.0.0.1:{http}\"] }}\n"
+        )
+    };
+    let ketch = Ketch::start(pools);
+    let local = |port: u16| std::net::SocketAddr::from(([127, 0, 0, 1], port));
+    let healthy = |address| support::http(address, "GET", "/healthz", "") == (200, "ok\n".into());
+    let refused = |address| TcpStream::connect(address).unwrap_err().kind() == ErrorKind::ConnectionRefused;
+    assert!(healthy(ketch.admin));
+
+    // Who asks for it is answered, on the address that is left.
+    let mut file = std::fs::read_to_string(ketch.folder.path().join("ketch.yaml")).unwrap();
+    file = file.replace(&ketch.admin.to_string(), &local(first).to_string());
+    let mut asks = Client::connect(ketch.admin);
+    std::fs::write(ketch.folder.path().join("ketch.yaml"), file).unwrap();
+    asks.say(format!("POST /reload HTTP/1.0\r\nhost: {}\r\n\r\n", ketch.admin));
+    let answer = String::from_utf8(asks.rest()).unwrap();
+    assert!(answer.starts_with("HTTP/1.0 200"), "{answer}");
+    assert!(healthy(local(first)) && refused(ketch.admin));
+
+    // It takes the place of a listener that goes, and the other way round.
+    ketch.reconfigure(&config(&local(first).to_string(), second));
+    ketch.reconfigure(&config(&local(second).to_string(), first));
+    assert!(healthy(local(second)));
+    assert_eq!(support::http(local(first), "GET", "/v1/keys/k", "").0, 404);
+    ketch.reconfigure(&config("off", first));
+    assert!(refused(local(second)));
+    assert!(!ketch.log().contains("restart ketch"), "{}", ketch.log());
+}
+
+#[test]
 fn it_hears_of_a_change_however_the_file_is_written() {
     let config = |number: usize| pool(&["127.0.0.1:1".to_owned()], &format!("max_inflight: {number}"));
     let ketch = Ketch::start(&config(1));

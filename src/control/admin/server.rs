@@ -1,6 +1,7 @@
 //! HTTP/1.1 for the admin address.
 
 use std::convert::Infallible;
+use std::future::ready;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Duration;
@@ -8,6 +9,7 @@ use std::time::Duration;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::sync::oneshot::Receiver;
 use tokio::time::sleep;
 
 use super::impatient::Impatient;
@@ -27,23 +29,39 @@ const TOO_MANY: &[u8] =
 /// The most of a request's head that is read, in bytes.
 const HEAD_SIZE: usize = 16 * 1024;
 
-/// Serves `pages` on a listener for ever, in tasks of the running thread. Dropping the future ends it.
+/// Serves `pages` on a listener, in tasks of the running thread, until the other end of `stop` is dropped, and then
+/// whoever is in the kernel's queue. Conversations that have begun go on.
 ///
 /// # Panics
 /// Outside a tokio runtime that runs local tasks.
-pub async fn serve(listener: Listener, pages: Rc<Pages>) {
+pub async fn serve(listener: Listener, pages: Rc<Pages>, mut stop: Receiver<()>) {
     warn_when_open(&listener);
     loop {
-        match listener.accept().await {
-            Ok(client) => match pages.place() {
-                Some(place) => drop(tokio::task::spawn_local(converse(client, pages.clone(), place))),
-                None => client.dismiss(TOO_MANY),
-            },
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = &mut stop => break,
+        };
+        match accepted {
+            Ok(client) => begin(client, &pages),
             Err(error) => {
                 tracing::debug!(%error, "cannot accept a client of the admin server");
                 sleep(PAUSE).await;
             }
         }
+    }
+    loop {
+        tokio::select! {
+            biased;
+            Ok(client) = listener.accept() => begin(client, &pages),
+            () = ready(()) => return,
+        }
+    }
+}
+
+fn begin(client: Accepted, pages: &Rc<Pages>) {
+    match pages.place() {
+        Some(place) => drop(tokio::task::spawn_local(converse(client, pages.clone(), place))),
+        None => client.dismiss(TOO_MANY),
     }
 }
 

@@ -156,9 +156,6 @@ fn notes(before: &Config, after: &Config) -> Vec<String> {
         let (runs, wanted) = (before.workers, after.workers);
         notes.push(format!("workers: {runs} run on; restart ketch for {wanted}"));
     }
-    if before.admin != after.admin {
-        notes.push("admin: the address stays; restart ketch for another".to_owned());
-    }
     let value_size = before.limits.value_size != after.limits.value_size;
     for pool in after.pools.iter().filter(|pool| pool.protocol == Protocol::Embedded) {
         let earlier =

@@ -2,56 +2,50 @@
 
 use std::io;
 
-use tokio::sync::oneshot::{Sender, channel};
+use tokio::sync::oneshot::{Receiver, Sender, channel};
 use tokio::task::JoinHandle;
 
-use super::acceptor::{Acceptor, Speech};
-use super::worker::Post;
-use crate::metrics::Hub;
+use super::Listener;
+use super::cannot_listen::CannotListen;
 use crate::model::Endpoint;
-use crate::net::Listener;
-use crate::topology::Current;
 
-/// Every listener of the process, by the address that was typed.
-pub struct Doors {
-    workers: Vec<Post>,
-    current: Current,
-    hub: Hub,
-    open: Vec<Door>,
+/// What an address is listened on for.
+pub trait Purpose: Copy + PartialEq {
+    /// The field of the configuration that has its addresses.
+    fn field(self) -> &'static str;
 }
 
 /// Where to listen, and for what.
-pub type Address = (Speech, Endpoint);
+pub type Address<P> = (P, Endpoint);
+
+type Start<P> = Box<dyn Fn(P, Listener, Receiver<()>) -> JoinHandle<()>>;
+
+/// Every listener of the process, by the address that was typed.
+pub struct Doors<P> {
+    start: Start<P>,
+    open: Vec<Door<P>>,
+}
 
 /// One address, and what accepts on it.
-struct Door {
-    address: Address,
+struct Door<P> {
+    address: Address<P>,
     /// Where it really listens: more than one where a name has several addresses.
     bound: Vec<Endpoint>,
     acceptors: Vec<(Sender<()>, JoinHandle<()>)>,
 }
 
 /// Listeners that are bound and not accepted on yet; dropping them closes them again.
-pub struct Opening {
-    wanted: Vec<Address>,
-    listeners: Vec<(Address, Vec<Listener>)>,
+pub struct Opening<P> {
+    wanted: Vec<Address<P>>,
+    listeners: Vec<(Address<P>, Vec<Listener>)>,
 }
 
-/// An address that cannot be listened on.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {} ({}): {error}", address.1, address.0.field())]
-pub struct CannotListen {
-    /// The address.
-    pub address: Address,
-    /// What the operating system said.
-    pub error: io::Error,
-}
-
-impl Doors {
-    /// No door yet; clients will be handed to `workers`.
+impl<P: Purpose> Doors<P> {
+    /// No door yet; `start` starts a task that accepts on a listener until the other end of the receiver is dropped,
+    /// and then whoever waits already.
     #[must_use]
-    pub fn new(workers: Vec<Post>, current: Current, hub: Hub) -> Self {
-        Self { workers, current, hub, open: Vec::new() }
+    pub fn new(start: impl Fn(P, Listener, Receiver<()>) -> JoinHandle<()> + 'static) -> Self {
+        Self { start: Box::new(start), open: Vec::new() }
     }
 
     /// Listens wherever `wanted` says and nobody listens yet. Doors that stay are not touched.
@@ -61,7 +55,7 @@ impl Doors {
     ///
     /// # Errors
     /// [`CannotListen`] for the first address that cannot be had; all doors are as they were.
-    pub async fn prepare(&mut self, wanted: &[Address]) -> Result<Opening, CannotListen> {
+    pub async fn prepare(&mut self, wanted: &[Address<P>]) -> Result<Opening<P>, CannotListen> {
         let mut opening = Opening { wanted: wanted.to_vec(), listeners: Vec::new() };
         let (missing, leaving) = self.compare(wanted);
         for address in missing {
@@ -76,7 +70,7 @@ impl Doors {
                 Err(error) => {
                     drop(opening);
                     self.reopen(leaving).await;
-                    return Err(CannotListen { address, error });
+                    return Err(CannotListen { endpoint: address.1, field: address.0.field(), error });
                 }
             }
         }
@@ -84,7 +78,7 @@ impl Doors {
     }
 
     /// Accepts on what was prepared, and closes what nobody wants any more; its clients stay.
-    pub fn commit(&mut self, opening: Opening) {
+    pub fn commit(&mut self, opening: Opening<P>) {
         let (_, leaving) = self.compare(&opening.wanted);
         self.close(&leaving);
         for (address, listeners) in opening.listeners {
@@ -92,22 +86,24 @@ impl Doors {
         }
     }
 
-    /// Where it listens for those who speak so, with the ports that the kernel gave where 0 was asked for.
-    pub fn endpoints(&self, speech: Speech) -> impl Iterator<Item = &Endpoint> {
-        self.open.iter().filter(move |door| door.address.0 == speech).flat_map(|door| &door.bound)
+    /// Where it listens for this purpose, with the ports that the kernel gave where 0 was asked for.
+    pub fn endpoints(&self, purpose: P) -> impl Iterator<Item = &Endpoint> {
+        self.open.iter().filter(move |door| door.address.0 == purpose).flat_map(|door| &door.bound)
     }
 
-    /// Closes all doors.
-    pub async fn shut(&mut self) {
-        for (stop, acceptor) in self.open.drain(..).flat_map(|door| door.acceptors) {
+    /// Closes all doors of these purposes, and waits until they are.
+    pub async fn shut(&mut self, is_meant: impl Fn(P) -> bool) {
+        let doors = self.open.extract_if(.., |door| is_meant(door.address.0));
+        let acceptors: Vec<_> = doors.flat_map(|door| door.acceptors).collect();
+        for (stop, acceptor) in acceptors {
             drop(stop);
             let _ = acceptor.await; // it has nothing to say
         }
     }
 
     /// What of `wanted` is not open, and what is open and not wanted. Port 0 may be wanted several times.
-    fn compare(&self, wanted: &[Address]) -> (Vec<Address>, Vec<Address>) {
-        let mut leaving: Vec<Address> = self.open.iter().map(|door| door.address.clone()).collect();
+    fn compare(&self, wanted: &[Address<P>]) -> (Vec<Address<P>>, Vec<Address<P>>) {
+        let mut leaving: Vec<Address<P>> = self.open.iter().map(|door| door.address.clone()).collect();
         let mut missing = Vec::new();
         for address in wanted {
             match leaving.iter().position(|open| open == address) {
@@ -118,7 +114,7 @@ impl Doors {
         (missing, leaving)
     }
 
-    async fn bind_in_place(&mut self, endpoint: &Endpoint, leaving: &[Address]) -> io::Result<Vec<Listener>> {
+    async fn bind_in_place(&mut self, endpoint: &Endpoint, leaving: &[Address<P>]) -> io::Result<Vec<Listener>> {
         for acceptor in self.close(leaving) {
             let _ = acceptor.await; // the address is free when it has ended
         }
@@ -126,7 +122,7 @@ impl Doors {
     }
 
     /// Opens again what was closed to no purpose.
-    async fn reopen(&mut self, leaving: Vec<Address>) {
+    async fn reopen(&mut self, leaving: Vec<Address<P>>) {
         for address in leaving {
             if self.open.iter().any(|door| door.address == address) {
                 continue;
@@ -138,7 +134,7 @@ impl Doors {
         }
     }
 
-    fn close(&mut self, leaving: &[Address]) -> Vec<JoinHandle<()>> {
+    fn close(&mut self, leaving: &[Address<P>]) -> Vec<JoinHandle<()>> {
         let mut ending = Vec::new();
         for address in leaving {
             let Some(at) = self.open.iter().position(|door| door.address == *address) else { continue };
@@ -147,12 +143,11 @@ impl Doors {
         ending
     }
 
-    fn accept(&mut self, address: Address, listeners: Vec<Listener>) {
+    fn accept(&mut self, address: Address<P>, listeners: Vec<Listener>) {
         let bound = listeners.iter().filter_map(|listener| listener.endpoint().ok()).collect();
         let acceptors = listeners.into_iter().map(|listener| {
             let (stop, stopped) = channel();
-            let (workers, current, hub) = (self.workers.clone(), self.current.clone(), self.hub.clone());
-            (stop, tokio::spawn(Acceptor::new(listener, address.0, workers, current, hub).run(stopped)))
+            (stop, (self.start)(address.0, listener, stopped))
         });
         let acceptors = acceptors.collect();
         self.open.push(Door { address, bound, acceptors });
