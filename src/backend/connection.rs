@@ -18,7 +18,8 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::backoff::Backoff;
 use super::dialect::{Dialect, Unwelcome};
-use super::health::{Reason, Service};
+use super::health::Service;
+use super::history::Reason;
 use super::node::{Node, Settings};
 use super::pending::{Line, Pending};
 use super::talk::Talk;

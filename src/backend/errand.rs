@@ -9,7 +9,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::time::timeout;
 
 use super::dialect::{Decoder, Dialect, Unwelcome, ask_raw};
-use super::health::Reason;
+use super::history::Reason;
 use super::node::{Node, Place};
 use crate::model::{Reply, Request};
 use crate::net::Stream;

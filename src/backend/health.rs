@@ -4,19 +4,14 @@
 //! Reading costs a worker one load of a line that hardly ever changes. Time is an argument, but for how long it is out:
 //! that must not follow a clock that is set.
 
-use std::collections::VecDeque;
-use std::fmt;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
 use tokio::sync::watch;
 
-/// How many changes a node remembers.
-const HISTORY: usize = 20;
-
-/// Doubts that come and go are remembered once in so long.
-const DOUBT: Duration = Duration::from_secs(1);
+use super::history::{Change, History, Reason, State};
+use super::quota::Quota;
 
 /// How much it takes to put a node out, and to let it in again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,13 +20,6 @@ pub struct Tolerance {
     pub eject_after: u32,
     /// Consecutive good probes until it is in again.
     pub readmit_after: u32,
-}
-
-/// How many nodes of a pool may be out at once. Shared by the pool's nodes.
-#[derive(Debug)]
-pub struct Quota {
-    most: AtomicU32,
-    out: AtomicU32,
 }
 
 /// One node's health, shared by all threads.
@@ -59,92 +47,22 @@ pub enum Service {
     Held,
 }
 
-/// What people are told of a node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
-    /// It answers.
-    Up,
-    /// It has failed lately, and is still asked.
-    Suspect,
-    /// It is out, or held, and its probes fail.
-    Ejected,
-    /// It is out, or held, and its probes have begun to succeed.
-    Probing,
-}
-
-/// Why a node changed its state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
-    /// No connection could be made.
-    Unreachable,
-    /// It broke a connection on which it owed an answer.
-    Closed,
-    /// It did not answer in time.
-    Timeout,
-    /// What it said is not the protocol.
-    Garbage,
-    /// It answered that it cannot serve now.
-    Refused,
-    /// It answered again.
-    Answered,
-    /// Enough probes in a row were good.
-    Probes,
-}
-
-/// One change of state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Change {
-    /// When.
-    pub at: SystemTime,
-    /// What the node became.
-    pub state: State,
-    /// Why.
-    pub reason: Reason,
-}
-
 #[derive(Debug)]
 struct Record {
     tolerance: Tolerance,
-    state: State,
-    history: VecDeque<Change>,
+    history: History,
     failed_probes: u32,
     good_probes: u32,
     /// When it was put out.
     since: Option<Instant>,
 }
 
-impl Quota {
-    /// At most `share` (0 to 1) of `nodes` may be out, rounded down.
-    #[must_use]
-    pub fn new(nodes: usize, share: f64) -> Arc<Self> {
-        Arc::new(Self { most: AtomicU32::new(most(nodes, share)), out: AtomicU32::new(0) })
-    }
-
-    /// The same for other `nodes` or another `share`. Nodes that are out already stay out.
-    pub fn allow(&self, nodes: usize, share: f64) {
-        self.most.store(most(nodes, share), Relaxed);
-    }
-
-    fn take(&self) -> bool {
-        self.out.fetch_update(Relaxed, Relaxed, |out| (out < self.most.load(Relaxed)).then_some(out + 1)).is_ok()
-    }
-
-    fn give_back(&self) {
-        self.out.fetch_sub(1, Relaxed);
-    }
-}
-
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
-fn most(nodes: usize, share: f64) -> u32 {
-    (nodes as f64 * share.clamp(0.0, 1.0) + 1e-9) as u32
-}
-
 impl Health {
     /// A node that is in, and of which nothing is known.
     #[must_use]
     pub fn new(tolerance: Tolerance, quota: Arc<Quota>) -> Self {
-        let history = VecDeque::new();
-        let record = Record { tolerance, state: State::Up, history, failed_probes: 0, good_probes: 0, since: None };
+        let history = History::new();
+        let record = Record { tolerance, history, failed_probes: 0, good_probes: 0, since: None };
         Self {
             service: AtomicU8::new(Service::In as u8),
             failures: AtomicU32::new(0),
@@ -187,7 +105,7 @@ impl Health {
     #[must_use]
     pub fn history(&self) -> (State, Vec<Change>) {
         let record = self.record();
-        (record.state, record.history.iter().copied().collect())
+        (record.history.state(), record.history.changes())
     }
 
     /// How often it was put out, by the reason.
@@ -209,8 +127,8 @@ impl Health {
         }
         self.failures.store(0, Relaxed);
         let mut record = self.record();
-        match record.state {
-            State::Suspect if record.failed_probes == 0 => record.change(State::Up, Reason::Answered, now()),
+        match record.history.state() {
+            State::Suspect if record.failed_probes == 0 => record.history.change(State::Up, Reason::Answered, now()),
             _ => None,
         }
     }
@@ -232,8 +150,8 @@ impl Health {
                 self.put(Service::Out, record);
                 None
             }
-            Service::Held | Service::Out => match record.state {
-                State::Probing => record.change(State::Ejected, reason, now),
+            Service::Held | Service::Out => match record.history.state() {
+                State::Probing => record.history.change(State::Ejected, reason, now),
                 _ => None,
             },
         }
@@ -245,13 +163,15 @@ impl Health {
         record.failed_probes = 0;
         record.good_probes = record.good_probes.saturating_add(1);
         let (enough, change) = match self.service() {
-            Service::In if record.state == State::Suspect && self.failures.load(Relaxed) == 0 => {
-                return (false, record.change(State::Up, Reason::Answered, now));
+            Service::In if record.history.state() == State::Suspect && self.failures.load(Relaxed) == 0 => {
+                return (false, record.history.change(State::Up, Reason::Answered, now));
             }
             Service::In => return (false, None),
             // Its keys never left: one good probe is enough, and there is nothing to make good.
             Service::Held => (1, None),
-            Service::Out => (record.tolerance.readmit_after, record.change(State::Probing, Reason::Answered, now)),
+            Service::Out => {
+                (record.tolerance.readmit_after, record.history.change(State::Probing, Reason::Answered, now))
+            }
         };
         (record.good_probes >= enough, change)
     }
@@ -264,7 +184,7 @@ impl Health {
         }
         self.failures.store(0, Relaxed);
         self.put(Service::In, record);
-        record.change(State::Up, Reason::Probes, now)
+        record.history.change(State::Up, Reason::Probes, now)
     }
 
     /// Ejects, or suspects, a node that is in and has failed `failures` times in a row.
@@ -273,7 +193,7 @@ impl Health {
             return None;
         }
         if failures < record.tolerance.eject_after {
-            return record.change(State::Suspect, reason, now);
+            return record.history.change(State::Suspect, reason, now);
         }
         let service = if self.quota.take() { Service::Out } else { Service::Held };
         if let Some(count) = self.ejections.get(reason as usize) {
@@ -281,7 +201,7 @@ impl Health {
         }
         record.good_probes = 0;
         self.put(service, record);
-        record.change(State::Ejected, reason, now)
+        record.history.change(State::Ejected, reason, now)
     }
 
     fn put(&self, service: Service, record: &mut Record) {
@@ -310,71 +230,10 @@ impl Drop for Health {
     }
 }
 
-impl Record {
-    /// Remembers a change of state; none when it is in that state already.
-    fn change(&mut self, state: State, reason: Reason, at: SystemTime) -> Option<Change> {
-        if self.state == state {
-            return None;
-        }
-        self.state = state;
-        let change = Change { at, state, reason };
-        let passing = |state| matches!(state, State::Up | State::Suspect);
-        if let [.., before, last] = self.history.make_contiguous()
-            && passing(state)
-            && passing(last.state)
-            && passing(before.state)
-            && at.duration_since(before.at).is_ok_and(|age| age < DOUBT)
-        {
-            return None; // one doubt a second is enough to remember
-        }
-        if self.history.len() == HISTORY {
-            self.history.pop_front();
-        }
-        self.history.push_back(change);
-        Some(change)
-    }
-}
-
-impl State {
-    /// As the admin page, logs and metrics have it.
-    #[must_use]
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Up => "up",
-            Self::Suspect => "suspect",
-            Self::Ejected => "ejected",
-            Self::Probing => "probing",
-        }
-    }
-}
-
-impl Reason {
-    /// Those for which a node is put out.
-    pub const OF_EJECTION: [Self; 4] = [Self::Unreachable, Self::Closed, Self::Timeout, Self::Garbage];
-
-    /// As the admin page, logs and metrics have it.
-    #[must_use]
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Unreachable => "unreachable",
-            Self::Closed => "closed",
-            Self::Timeout => "timeout",
-            Self::Garbage => "garbage",
-            Self::Refused => "refused",
-            Self::Answered => "answered",
-            Self::Probes => "probes",
-        }
-    }
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.label())
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     const TOLERANCE: Tolerance = Tolerance { eject_after: 3, readmit_after: 2 };
@@ -472,21 +331,6 @@ mod tests {
         assert_eq!(health.service(), Service::In);
         fail(&health, 1);
         assert_eq!(health.service(), Service::Out);
-    }
-
-    #[test]
-    fn the_history_keeps_the_last_changes_and_one_doubt_a_second() {
-        let health = Health::new(TOLERANCE, Quota::new(4, 0.5));
-        for _ in 0..100 {
-            health.failed(Reason::Timeout, at(1));
-            health.answered(|| at(1));
-        }
-        assert_eq!(health.history().1.len(), 2);
-        for second in 2..100 {
-            health.failed(Reason::Timeout, at(second));
-            health.answered(|| at(second));
-        }
-        assert_eq!(health.history().1.len(), HISTORY);
     }
 
     #[test]

@@ -10,17 +10,21 @@ mod connection;
 mod dialect;
 mod errand;
 mod health;
+mod history;
 mod journal;
 mod link;
 mod node;
 mod pending;
+mod quota;
 mod talk;
 
 pub mod embedded;
 
 pub use dialect::{Dialect, Login};
 pub use errand::{Errand, probe};
-pub use health::{Change, Health, Quota, Reason, Service, State, Tolerance};
+pub use health::{Health, Service, Tolerance};
+pub use history::{Change, Reason, State};
 pub use journal::Amends;
 pub use link::{Link, now};
 pub use node::{Node, Place, Readmission, Seeds, Settings};
+pub use quota::Quota;

@@ -8,8 +8,10 @@ use arc_swap::ArcSwap;
 
 use super::dialect::Dialect;
 use super::embedded::Store;
-use super::health::{Change, Health, Quota, Reason, Service, State, Tolerance};
+use super::health::{Health, Service, Tolerance};
+use super::history::{Change, Reason, State};
 use super::journal::{Amends, Journal};
+use super::quota::Quota;
 use crate::model::{Endpoint, Key};
 
 /// One server of a pool, or a store inside this process.

@@ -10,7 +10,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::connection::{Connection, End, SHARE};
 use super::dialect::Decoder;
-use super::health::Reason;
+use super::history::Reason;
 use super::pending::Pending;
 use crate::memory::make_room;
 use crate::metrics::{Command, Took};
