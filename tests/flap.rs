@@ -3,9 +3,11 @@
 
 mod support;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
+use support::fake::{Fake, relay};
 use support::load::{place, told, unless_the_machine_was_late, wait_for_log};
 use support::{Client, Ketch, Memcached, pool, wait_for};
 
@@ -195,6 +197,61 @@ fn a_node_is_let_in_under_a_stream_of_writes() {
         println!("back after {back:?} under {} writes a second", writes as u128 * 1000 / back.as_millis());
         assert!(back < Duration::from_secs(3), "{back:?}");
     });
+}
+
+/// Nor where it is so far away that there are always writes that it does not know of yet.
+#[test]
+fn a_far_node_is_let_in_under_a_stream_of_writes() {
+    unless_the_machine_was_late(|| {
+        let (near, far) = (Memcached::start(), Memcached::start());
+        let (port, is_there) = (far.port, Arc::new(AtomicBool::new(true)));
+        let gate = is_there.clone();
+        let road = Fake::start(move |talk| {
+            relay(talk, port, 1 << 16, |_| {
+                std::thread::sleep(Duration::from_millis(5)); // the length of the road, not a condition
+                gate.load(SeqCst)
+            });
+        });
+        let nodes = [near.address(), road.address()];
+        let ketch = Ketch::start(&format!("workers: 1\n{}", pool(&nodes, HEALTH)));
+        let keys = place(&ketch, &nodes, (0..60).map(|number| format!("key{number}")));
+        let own: Vec<_> = keys.into_iter().filter(|key| key.owner == 1).map(|key| key.key).collect();
+        own.iter().for_each(|key| ketch.connect().expect(format!("set {key} 0 0 1\r\n0\r\n"), "STORED\r\n"));
+        is_there.store(false, SeqCst);
+        wait_for_log(&ketch, "node ejected", 1);
+        let over = AtomicBool::new(false);
+        let (back, reads) = std::thread::scope(|scope| {
+            let (over, address) = (&over, ketch.memcached);
+            for number in 0..4 {
+                scope.spawn(move || pour(&mut Client::connect(address), number, over));
+            }
+            let counts: Vec<_> = own.iter().take(3).map(|key| scope.spawn(move || count(address, key, over))).collect();
+            let end = End(over);
+            is_there.store(true, SeqCst);
+            let back = wait_for_log(&ketch, "node readmitted", 1);
+            let until = Instant::now() + Duration::from_millis(300);
+            wait_for("more reads", || (Instant::now() > until).then_some(()));
+            drop(end);
+            (back, counts.into_iter().map(|count| count.join().unwrap()).sum::<usize>())
+        });
+        println!("back after {back:?}, {reads} reads meanwhile");
+        assert!(back < Duration::from_secs(3), "{back:?}");
+    });
+}
+
+/// Counts upward in `key`, and reads what it wrote or nothing, but never less; how often.
+fn count(address: std::net::SocketAddr, key: &str, over: &AtomicBool) -> usize {
+    let mut client = Client::connect(address);
+    for number in 1.. {
+        if over.load(SeqCst) {
+            return number;
+        }
+        let value = number.to_string();
+        let answer = client.ask(&format!("set {key} 0 0 {}\r\n{value}", value.len()));
+        let seen = read(&mut client, &format!("mg {key} v"));
+        assert!(answer != "STORED" || seen.is_none() || seen == Some(value), "{answer} to {number}, and then {seen:?}");
+    }
+    0
 }
 
 fn pour(client: &mut Client, number: usize, over: &AtomicBool) -> usize {

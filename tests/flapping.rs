@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 use support::fake::{Fake, echo};
-use support::load::{Heard, Load, count, longest, place, unless_the_machine_was_late};
-use support::{Ketch, Memcached, pool};
+use support::load::{Heard, Load, count, longest, place, unless_the_machine_was_late, wait_for_log};
+use support::{Ketch, Memcached, pool, wait_for};
 
 const PERIOD: Duration = Duration::from_secs(2);
 const WORKERS: usize = 2;
@@ -70,6 +70,46 @@ fn a_node_that_comes_and_goes_is_not_stormed() {
         assert!(lines <= 2 * rounds + 4, "{}", ketch.log());
         assert!(lines >= rounds, "the node was never put out: {}", ketch.log());
         assert!(longest(&samples) <= Duration::from_millis(1050) + lag);
+    });
+}
+
+/// Its probes are good, and nothing else is: it must not come and go with every second probe.
+#[test]
+fn a_node_that_answers_nothing_but_probes_comes_back_more_and_more_rarely() {
+    unless_the_machine_was_late(|| {
+        let well = Arc::new(AtomicBool::new(false));
+        let mood = well.clone();
+        let fake = Fake::start(move |talk| {
+            while let Some(said) = talk.hear() {
+                if said.line == "version" || mood.load(SeqCst) {
+                    talk.say(echo(&said));
+                }
+            }
+        });
+        let good = Memcached::start();
+        let nodes = [good.address(), fake.address()];
+        let settings = "request_timeout: 50ms, health: { probe_interval: 20ms, eject_after: 2 }";
+        let ketch = Ketch::start(&format!("workers: 1\n{}", pool(&nodes, settings)));
+        let keys = place(&ketch, &nodes, (0..100).map(|number| format!("key{number}")));
+        let load = Load::start(ketch.memcached, 4, &keys);
+        let ejected = |times| {
+            wait_for_log(&ketch, "node ejected", times);
+            let log = ketch.log();
+            let line = log.lines().filter(|line| line.contains("node ejected")).nth(times - 1).unwrap();
+            let probes = line.split("readmit_after=").nth(1).and_then(|rest| rest.split(' ').next());
+            probes.and_then(|probes| probes.parse::<u32>().ok()).unwrap_or_else(|| panic!("{line}"))
+        };
+        assert_eq!((1..=5).map(ejected).collect::<Vec<_>>(), [2, 4, 8, 16, 32], "{}", ketch.log());
+
+        // Well for long enough, and it begins anew.
+        well.store(true, SeqCst);
+        wait_for_log(&ketch, "node readmitted", 1);
+        let probes = fake.heard("version");
+        wait_for("60 good probes", || (fake.heard("version") > probes + 60).then_some(()));
+        load.wait_for_hits(1, 1);
+        well.store(false, SeqCst);
+        assert_eq!(ejected(6), 2);
+        load.finish();
     });
 }
 

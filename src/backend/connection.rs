@@ -18,7 +18,6 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::backoff::Backoff;
 use super::dialect::{Dialect, Unwelcome};
-use super::health::Service;
 use super::history::Reason;
 use super::node::{Node, Settings};
 use super::pending::{Line, Pending};
@@ -136,7 +135,7 @@ impl Connection {
         if let Some(line) = self.node.dialect.refusal(&request, &self.node.pool) {
             return reply_to.answer(Reply::Refused(line));
         }
-        if self.state.borrow().suspended && self.node.health.service() == Service::In {
+        if self.state.borrow().suspended && self.node.health.service().is_asked() {
             self.suspend(false); // it was let in a moment ago, and this worker is yet to be told
         }
         let settings = self.settings();

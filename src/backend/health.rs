@@ -13,6 +13,13 @@ use tokio::sync::watch;
 use super::history::{Change, History, Reason, State};
 use super::quota::Quota;
 
+/// So many good probes in a row while it is in, and a node that is put out once more has not relapsed: by the defaults,
+/// a minute.
+const SOUND: u32 = 60;
+
+/// A node that relapses needs twice as many good probes each time, so many times: by the defaults, up to two minutes.
+const DOUBLINGS: u32 = 6;
+
 /// How much it takes to put a node out, and to let it in again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tolerance {
@@ -45,6 +52,8 @@ pub enum Service {
     Out,
     /// Nothing, but its keys stay: too many nodes of the pool are out already.
     Held,
+    /// Anything but the keys that it is being told to forget: these go elsewhere until it has.
+    Joining,
 }
 
 #[derive(Debug)]
@@ -53,6 +62,12 @@ struct Record {
     history: History,
     failed_probes: u32,
     good_probes: u32,
+    /// How often in a row it failed soon after it was let in, though its probes were good all the time.
+    relapses: u32,
+    /// Good probes since it was let in.
+    sound: u32,
+    /// Whether it has a place of the quota.
+    counted: bool,
     /// When it was put out.
     since: Option<Instant>,
 }
@@ -61,8 +76,16 @@ impl Health {
     /// A node that is in, and of which nothing is known.
     #[must_use]
     pub fn new(tolerance: Tolerance, quota: Arc<Quota>) -> Self {
-        let history = History::new();
-        let record = Record { tolerance, history, failed_probes: 0, good_probes: 0, since: None };
+        let record = Record {
+            tolerance,
+            history: History::new(),
+            failed_probes: 0,
+            good_probes: 0,
+            relapses: 0,
+            sound: SOUND,
+            counted: false,
+            since: None,
+        };
         Self {
             service: AtomicU8::new(Service::In as u8),
             failures: AtomicU32::new(0),
@@ -80,7 +103,8 @@ impl Health {
         match self.service.load(Relaxed) {
             0 => Service::In,
             1 => Service::Out,
-            _ => Service::Held,
+            2 => Service::Held,
+            _ => Service::Joining,
         }
     }
 
@@ -113,6 +137,16 @@ impl Health {
         Reason::OF_EJECTION.into_iter().zip(&self.ejections).map(|(reason, count)| (reason, count.load(Relaxed)))
     }
 
+    /// How many good probes in a row it takes until it is in again, should it be out.
+    ///
+    /// A node that answers its probes and fails whenever it is asked anything else would come and go for ever: each
+    /// time that it fails soon after it was let in, it takes twice as many. A failed probe, or a while without
+    /// failure, ends that.
+    #[must_use]
+    pub fn probes_to_readmit(&self) -> u32 {
+        self.record().probes_to_readmit()
+    }
+
     /// When it was put out, while it is.
     #[must_use]
     pub fn out_since(&self) -> Option<Instant> {
@@ -142,18 +176,37 @@ impl Health {
     /// A probe failed; the change that it made.
     pub fn probe_failed(&self, reason: Reason, now: SystemTime) -> Option<Change> {
         let record = &mut *self.record();
-        record.good_probes = 0;
         record.failed_probes = record.failed_probes.saturating_add(1);
-        match self.service() {
-            Service::In => self.doubt(record.failed_probes, reason, now, record),
-            Service::Held if self.quota.take() => {
-                self.put(Service::Out, record);
-                None
+        let change = match self.service() {
+            Service::In => {
+                record.good_probes = 0;
+                self.doubt(record.failed_probes, reason, now, record)
             }
-            Service::Held | Service::Out => match record.history.state() {
-                State::Probing => record.history.change(State::Ejected, reason, now),
-                _ => None,
-            },
+            Service::Held | Service::Out | Service::Joining => self.set_back(reason, now, record),
+        };
+        record.relapses = 0; // its probes tell how it is
+        change
+    }
+
+    /// Its probes are good, and it could not be told what it has to forget: it relapses before it is in. The change
+    /// that this made.
+    pub(super) fn amends_failed(&self, reason: Reason, now: SystemTime) -> Option<Change> {
+        let record = &mut *self.record();
+        if self.service() == Service::In {
+            return None;
+        }
+        record.relapses = (record.relapses + 1).min(DOUBLINGS);
+        self.set_back(reason, now, record)
+    }
+
+    /// A node that is not in is as far from it as in the beginning.
+    fn set_back(&self, reason: Reason, now: SystemTime, record: &mut Record) -> Option<Change> {
+        record.good_probes = 0;
+        record.counted = record.counted || self.quota.take();
+        self.put(record.out(), record);
+        match record.history.state() {
+            State::Probing => record.history.change(State::Ejected, reason, now),
+            _ => None,
         }
     }
 
@@ -162,58 +215,78 @@ impl Health {
         let record = &mut *self.record();
         record.failed_probes = 0;
         record.good_probes = record.good_probes.saturating_add(1);
+        if self.service() == Service::In {
+            record.sound = record.sound.saturating_add(1);
+        }
         let (enough, change) = match self.service() {
             Service::In if record.history.state() == State::Suspect && self.failures.load(Relaxed) == 0 => {
                 return (false, record.history.change(State::Up, Reason::Answered, now));
             }
-            Service::In => return (false, None),
+            Service::In | Service::Joining => return (false, None),
             // Its keys never left: one good probe is enough, and there is nothing to make good.
             Service::Held => (1, None),
-            Service::Out => {
-                (record.tolerance.readmit_after, record.history.change(State::Probing, Reason::Answered, now))
-            }
+            Service::Out => (record.probes_to_readmit(), record.history.change(State::Probing, Reason::Answered, now)),
         };
         (record.good_probes >= enough, change)
+    }
+
+    /// Lets the node in again, but for the keys that it is being told to forget.
+    pub(super) fn join(&self) {
+        let record = &mut *self.record();
+        self.failures.store(0, Relaxed);
+        self.put(Service::Joining, record);
+    }
+
+    /// Lets a node that has joined in for all keys; nothing happens when it was put out meanwhile.
+    pub(super) fn admit(&self, now: SystemTime) -> Option<Change> {
+        let record = &mut *self.record();
+        (self.service() == Service::Joining).then(|| self.let_in(record, now)).flatten()
     }
 
     /// Lets the node in again.
     pub fn readmit(&self, now: SystemTime) -> Option<Change> {
         let record = &mut *self.record();
-        if self.service() == Service::In {
-            return None;
-        }
+        (self.service() != Service::In).then(|| self.let_in(record, now)).flatten()
+    }
+
+    fn let_in(&self, record: &mut Record, now: SystemTime) -> Option<Change> {
         self.failures.store(0, Relaxed);
+        record.sound = 0;
         self.put(Service::In, record);
         record.history.change(State::Up, Reason::Probes, now)
     }
 
     /// Ejects, or suspects, a node that is in and has failed `failures` times in a row.
     fn doubt(&self, failures: u32, reason: Reason, now: SystemTime, record: &mut Record) -> Option<Change> {
-        if self.service() != Service::In {
+        let service = self.service();
+        if !service.is_asked() {
             return None;
         }
         if failures < record.tolerance.eject_after {
-            return record.history.change(State::Suspect, reason, now);
+            let is_in = service == Service::In;
+            return is_in.then(|| record.history.change(State::Suspect, reason, now)).flatten();
         }
-        let service = if self.quota.take() { Service::Out } else { Service::Held };
+        record.relapses = if record.sound < SOUND { (record.relapses + 1).min(DOUBLINGS) } else { 0 };
+        record.counted = record.counted || self.quota.take();
         if let Some(count) = self.ejections.get(reason as usize) {
             count.fetch_add(1, Relaxed);
         }
         record.good_probes = 0;
-        self.put(service, record);
+        self.put(record.out(), record);
         record.history.change(State::Ejected, reason, now)
     }
 
     fn put(&self, service: Service, record: &mut Record) {
-        if self.service() == Service::Out {
+        if service == Service::In && std::mem::take(&mut record.counted) {
             self.quota.give_back();
         }
         record.since = match service {
             Service::In => None,
-            Service::Out | Service::Held => record.since.or_else(|| Some(Instant::now())),
+            Service::Out | Service::Held | Service::Joining => record.since.or_else(|| Some(Instant::now())),
         };
-        self.service.store(service as u8, Relaxed);
-        self.changes.send_replace(service);
+        if self.service.swap(service as u8, Relaxed) != service as u8 {
+            self.changes.send_replace(service);
+        }
     }
 
     fn record(&self) -> MutexGuard<'_, Record> {
@@ -224,121 +297,31 @@ impl Health {
 impl Drop for Health {
     /// A node that has left its pool is not one of those that are out of it.
     fn drop(&mut self) {
-        if self.service() == Service::Out {
+        if self.record().counted {
             self.quota.give_back();
         }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-
-    const TOLERANCE: Tolerance = Tolerance { eject_after: 3, readmit_after: 2 };
-
-    fn at(seconds: u64) -> SystemTime {
-        SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
+impl Record {
+    fn probes_to_readmit(&self) -> u32 {
+        self.tolerance.readmit_after.saturating_mul(1 << self.relapses)
     }
 
-    fn fail(health: &Health, times: u32) {
-        for _ in 0..times {
-            health.failed(Reason::Timeout, at(1));
-        }
-    }
-
-    #[test]
-    fn a_node_is_out_after_so_many_failures_in_a_row_and_in_after_so_many_good_probes() {
-        let health = Health::new(TOLERANCE, Quota::new(4, 0.5));
-        fail(&health, 2);
-        assert_eq!(health.history().0, State::Suspect);
-        health.answered(|| at(2));
-        fail(&health, 2);
-        assert_eq!(health.service(), Service::In);
-        fail(&health, 1);
-        assert_eq!((health.service(), health.history().0), (Service::Out, State::Ejected));
-
-        assert!(!health.probe_succeeded(at(3)).0);
-        assert_eq!(health.history().0, State::Probing);
-        health.probe_failed(Reason::Unreachable, at(4));
-        assert_eq!(health.history().0, State::Ejected);
-        assert!(!health.probe_succeeded(at(5)).0);
-        assert!(health.probe_succeeded(at(6)).0);
-        assert_eq!(health.service(), Service::Out, "only the readmission lets it in");
-        assert_eq!(health.readmit(at(7)).unwrap().state, State::Up);
-        assert_eq!(health.service(), Service::In);
-    }
-
-    #[test]
-    fn probes_alone_eject_and_do_not_hide_failing_traffic() {
-        let health = Health::new(TOLERANCE, Quota::new(4, 0.5));
-        for _ in 0..3 {
-            health.probe_failed(Reason::Unreachable, at(1));
-        }
-        assert_eq!(health.service(), Service::Out);
-
-        let health = Health::new(TOLERANCE, Quota::new(4, 0.5));
-        for _ in 0..3 {
-            health.failed(Reason::Timeout, at(1));
-            health.probe_succeeded(at(1));
-        }
-        assert_eq!(health.service(), Service::Out);
-    }
-
-    #[test]
-    fn past_max_ejected_nodes_are_held_and_their_keys_stay() {
-        let quota = Quota::new(4, 0.5);
-        let nodes: Vec<_> = (0..3).map(|_| Health::new(TOLERANCE, quota.clone())).collect();
-        nodes.iter().for_each(|node| fail(node, 3));
-        let services = || nodes.iter().map(Health::service).collect::<Vec<_>>();
-        assert_eq!(services(), [Service::Out, Service::Out, Service::Held]);
-
-        nodes[0].readmit(at(2));
-        nodes[2].probe_failed(Reason::Unreachable, at(2));
-        assert_eq!(services(), [Service::In, Service::Out, Service::Out]);
-
-        let alone = Health::new(TOLERANCE, Quota::new(1, 0.5));
-        fail(&alone, 3);
-        assert_eq!(alone.service(), Service::Held);
-        assert!(alone.probe_succeeded(at(3)).0);
-    }
-
-    #[test]
-    fn a_node_that_is_gone_leaves_its_place_among_those_that_are_out() {
-        let quota = Quota::new(2, 0.5);
-        let gone = Health::new(TOLERANCE, quota.clone());
-        fail(&gone, 3);
-        assert_eq!(gone.service(), Service::Out);
-        let next = Health::new(TOLERANCE, quota.clone());
-        fail(&next, 3);
-        assert_eq!(next.service(), Service::Held);
-        drop(gone);
-        next.probe_failed(Reason::Timeout, at(2));
-        assert_eq!(next.service(), Service::Out);
-        let third = Health::new(TOLERANCE, quota.clone());
-        quota.allow(4, 0.5);
-        fail(&third, 3);
-        assert_eq!(third.service(), Service::Out);
-    }
-
-    #[test]
-    fn a_node_takes_as_much_as_it_is_told_to() {
-        let health = Health::new(TOLERANCE, Quota::new(4, 0.5));
-        fail(&health, 2);
-        health.tolerate(Tolerance { eject_after: 5, ..TOLERANCE });
-        fail(&health, 2);
-        assert_eq!(health.service(), Service::In);
-        fail(&health, 1);
-        assert_eq!(health.service(), Service::Out);
-    }
-
-    #[test]
-    fn those_who_follow_hear_of_a_change() {
-        let health = Health::new(TOLERANCE, Quota::new(4, 0.5));
-        let mut changes = health.changes();
-        fail(&health, 3);
-        assert!(changes.has_changed().unwrap());
-        assert_eq!(*changes.borrow_and_update(), Service::Out);
+    /// What becomes of a node that is put out: without a place of the quota, it is held.
+    fn out(&self) -> Service {
+        if self.counted { Service::Out } else { Service::Held }
     }
 }
+
+impl Service {
+    /// Whether anything may be asked of it.
+    #[inline]
+    #[must_use]
+    pub fn is_asked(self) -> bool {
+        matches!(self, Self::In | Self::Joining)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -47,6 +47,18 @@ impl Journal {
         *self = Self { overflow: true, ..Self::default() };
     }
 
+    /// Whether a write of `key` is noted.
+    #[must_use]
+    pub fn has(&self, key: &Key) -> bool {
+        self.overflow || self.keys.contains(key)
+    }
+
+    /// The keys that are noted, which stay so; `None` where nobody knows them.
+    #[must_use]
+    pub fn keys(&self) -> Option<Vec<Key>> {
+        (!self.overflow).then(|| self.keys.iter().cloned().collect())
+    }
+
     /// Takes what is noted and begins anew; `None` when there is nothing.
     pub fn take(&mut self) -> Option<Amends> {
         let noted = std::mem::take(self);
@@ -71,15 +83,16 @@ mod tests {
         let mut journal = Journal::default();
         journal.note(&key(1));
         journal.note(&key(1));
+        assert_eq!(journal.keys(), Some(vec![key(1)]));
         assert_eq!(journal.take(), Some(Amends::Delete(vec![key(1)])));
-        assert_eq!(journal.take(), None);
+        assert_eq!((journal.take(), journal.has(&key(1))), (None, false));
     }
 
     #[test]
     fn too_many_keys_come_to_a_flush_and_hold_no_memory() {
         let mut journal = Journal::default();
         (0..MOST / OVERHEAD).for_each(|number| journal.note(&key(number)));
-        assert!(journal.keys.is_empty());
+        assert!(journal.keys.is_empty() && journal.keys().is_none() && journal.has(&key(1)));
         assert_eq!(journal.take(), Some(Amends::Flush));
         journal.note_all();
         assert_eq!(journal.take(), Some(Amends::Flush));

@@ -125,7 +125,7 @@ impl Form {
 /// Has the connections follow the node's service, until the link or the node is dropped.
 async fn follow(mut changes: watch::Receiver<Service>, connections: Weak<[Rc<Connection>]>) {
     loop {
-        let suspended = *changes.borrow_and_update() != Service::In;
+        let suspended = !changes.borrow_and_update().is_asked();
         let Some(connections) = connections.upgrade() else { return };
         connections.iter().for_each(|connection| connection.suspend(suspended));
         drop(connections);

@@ -130,12 +130,27 @@ impl Node {
         self.tell(self.health.probe_failed(reason, SystemTime::now()), error);
     }
 
+    /// It answers its probes, and could not be told what it has to forget.
+    pub fn amends_failed(&self, reason: Reason, error: &dyn fmt::Display) {
+        self.tell(self.health.amends_failed(reason, SystemTime::now()), error);
+    }
+
     /// A probe succeeded; whether the node is now to be let in again.
     #[must_use]
     pub fn probe_succeeded(&self) -> bool {
         let (enough, change) = self.health.probe_succeeded(SystemTime::now());
         self.tell(change, &"");
         enough
+    }
+
+    /// Whether the node answers for `key` now: that it is in, and not being told to forget it.
+    #[must_use]
+    pub fn serves(&self, key: &Key) -> bool {
+        match self.health.service() {
+            Service::In => true,
+            Service::Out | Service::Held => false,
+            Service::Joining => !self.journal().has(key),
+        }
     }
 
     /// Notes, while the node is out or held, that `key` (or with `None` every key) is written elsewhere; whether
@@ -145,14 +160,18 @@ impl Node {
     #[must_use]
     pub fn note_write(&self, key: Option<&Key>) -> bool {
         let mut journal = self.journal();
-        let is_out = self.health.service() != Service::In;
-        if is_out && self.settings.load().readmission != Readmission::Keep {
+        match self.health.service() {
+            Service::In => return false,
+            Service::Joining => return key.is_some_and(|key| journal.has(key)),
+            Service::Out | Service::Held => {}
+        }
+        if self.settings.load().readmission != Readmission::Keep {
             match key {
                 Some(key) => journal.note(key),
                 None => journal.note_all(),
             }
         }
-        is_out
+        true
     }
 
     /// Lets the node in again if nothing was written elsewhere that it does not know of; else what has to be made
@@ -166,6 +185,34 @@ impl Node {
         drop(journal);
         self.tell(change, &"");
         Ok(())
+    }
+
+    /// Lets the node in for all keys but those that were written elsewhere: these it has to forget, and then be
+    /// [admitted](Self::admit). Else what has to be made good before.
+    ///
+    /// For a node whose stand-ins are written to without a pause, so that [`Self::readmit`] never finds nothing noted.
+    pub fn join(&self) -> Result<Vec<Key>, Amends> {
+        let mut journal = self.journal();
+        match journal.keys() {
+            Some(keys) => {
+                self.health.join();
+                Ok(keys)
+            }
+            None => Err(journal.take().unwrap_or(Amends::Flush)),
+        }
+    }
+
+    /// Lets a node that has joined in for the keys that it has forgotten; whether it was not put out meanwhile.
+    #[must_use]
+    pub fn admit(&self) -> bool {
+        let mut journal = self.journal();
+        let change = self.health.admit(SystemTime::now());
+        if change.is_some() {
+            drop(journal.take());
+        }
+        drop(journal);
+        self.tell(change, &"");
+        change.is_some()
     }
 
     /// Takes what was written elsewhere, of which the node needs to know nothing: it is empty.
@@ -183,10 +230,13 @@ impl Node {
         let Some(Change { state, reason, .. }) = change else { return };
         let (pool, node, reason) = (&self.pool, &self.name, reason.label());
         match state {
-            State::Ejected => match self.health.service() {
-                Service::Held => tracing::warn!(pool, node, reason, held = true, %error, "{HELD}"),
-                Service::In | Service::Out => tracing::warn!(pool, node, reason, held = false, %error, "node ejected"),
-            },
+            State::Ejected => {
+                if self.health.service() == Service::Held {
+                    return tracing::warn!(pool, node, reason, held = true, %error, "{HELD}");
+                }
+                let readmit_after = self.health.probes_to_readmit();
+                tracing::warn!(pool, node, reason, held = false, readmit_after, %error, "node ejected");
+            }
             State::Up if reason == Reason::Probes.label() => tracing::info!(pool, node, "node readmitted"),
             State::Up | State::Suspect | State::Probing => {
                 tracing::debug!(pool, node, reason, %error, state = state.label(), "node state");

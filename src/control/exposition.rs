@@ -12,7 +12,7 @@ use prometheus::{Registry, TextEncoder};
 
 use super::family::Family;
 use super::scope::Scope;
-use crate::backend::{Node, Place, Service};
+use crate::backend::{Node, Place};
 use crate::metrics::{Command, Outcome};
 use crate::model::FailureKind;
 use crate::route::Pool;
@@ -164,7 +164,7 @@ fn nodes(scope: &Scope, pools: &[Arc<Pool>]) -> Vec<Family> {
             results.count(&[labels[0], labels[1], ("result", result)], count);
         }
         durations.spread(&labels, &totals.durations());
-        up.count(&labels, u64::from(node.health.service() == Service::In));
+        up.count(&labels, u64::from(node.health.service().is_asked()));
         for (reason, count) in node.health.ejections() {
             ejections.count(&[labels[0], labels[1], ("reason", reason.label())], count);
         }

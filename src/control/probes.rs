@@ -51,7 +51,7 @@ async fn watch(node: Arc<Node>, current: Current) {
                     && let Some((pool, index)) = place(&node, &current.topology())
                     && let Err(error) = readmission::readmit(&pool, index).await
                 {
-                    node.probe_failed(Reason::Closed, &error);
+                    node.amends_failed(Reason::Closed, &error);
                 }
             }
         }

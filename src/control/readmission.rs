@@ -10,6 +10,10 @@ use crate::backend::{Amends, Errand, Node, Readmission};
 use crate::model::{Key, MetaStatus, Reply, Request};
 use crate::route::Pool;
 
+/// So often in a row an instant is looked for in which the node knows of every write. Under writes without a pause
+/// there is none where the way to the node is long; then it is let in but for the keys that it has yet to forget.
+const LOOKS: usize = 8;
+
 /// Lets node `index` of `pool` in, once it has nothing that is out of date.
 ///
 /// # Errors
@@ -23,15 +27,25 @@ pub async fn readmit(pool: &Pool, index: usize) -> io::Result<()> {
         Readmission::Replay if is_empty(node).await => forgotten.extend(node.forgive()),
         Readmission::Replay => {}
     }
+    let mut errand = None;
     // Writes go on meanwhile: each look takes what came since the last.
-    while let Err(amends) = node.readmit() {
-        let mut errand = Errand::to(node).await.inspect_err(|_| restore(node, &amends))?;
-        let made = match &amends {
-            Amends::Flush => flush(&mut errand).await.inspect_err(|error| stays_out(node, error)),
-            Amends::Delete(keys) => delete(&mut errand, keys).await,
-        };
-        made.inspect_err(|_| restore(node, &amends))?;
-        forgotten.push(amends);
+    for look in 0.. {
+        let step = if look < LOOKS { node.readmit().map(|()| None) } else { node.join().map(Some) };
+        match step {
+            Ok(None) => break,
+            Ok(Some(keys)) => {
+                delete(reach(&mut errand, node).await?, &keys).await?;
+                if !node.admit() {
+                    return Ok(()); // it was put out again, and still has to forget them
+                }
+                forgotten.push(Amends::Delete(keys));
+                break;
+            }
+            Err(amends) => {
+                make(&amends, &mut errand, node).await.inspect_err(|_| restore(node, &amends))?;
+                forgotten.push(amends);
+            }
+        }
     }
     let keys = |amends| match amends {
         Amends::Delete(keys) => keys,
@@ -48,6 +62,22 @@ async fn is_empty(node: &Node) -> bool {
     let Some(since) = node.health.out_since() else { return false };
     let empty = async { Errand::to(node).await?.is_empty(since.elapsed()).await };
     empty.await.unwrap_or(false)
+}
+
+async fn make<'a>(amends: &Amends, errand: &mut Option<Errand<'a>>, node: &'a Node) -> io::Result<()> {
+    let errand = reach(errand, node).await?;
+    match amends {
+        Amends::Flush => flush(errand).await.inspect_err(|error| stays_out(node, error)),
+        Amends::Delete(keys) => delete(errand, keys).await,
+    }
+}
+
+/// The errand that is under way, or else a new one.
+async fn reach<'a, 'b>(errand: &'b mut Option<Errand<'a>>, node: &'a Node) -> io::Result<&'b mut Errand<'a>> {
+    match errand {
+        Some(errand) => Ok(errand),
+        none => Ok(none.insert(Errand::to(node).await?)),
+    }
 }
 
 /// Tells whoever looks after a node that may not be flushed what it waits for.
@@ -95,7 +125,7 @@ async fn clean_stand_ins(pool: &Pool, index: usize, keys: Vec<Key>) {
     let mut by_stand_in = HashMap::<usize, Vec<Key>>::new();
     for key in keys {
         let hash = pool.ring().hash(key.as_bytes());
-        if let Some(stand_in) = pool.stand_in(hash, index) {
+        if let Some(stand_in) = pool.stand_in(hash, &key, index) {
             by_stand_in.entry(stand_in).or_default().push(key);
         }
     }

@@ -98,19 +98,20 @@ impl Pool {
         let node = match self.nodes[owner].health.service() {
             Service::In => Ok(owner),
             Service::Held => Err(FailureKind::Unreachable),
-            Service::Out => self.stand_in(hash, owner).ok_or(FailureKind::Ejected),
+            Service::Joining if self.nodes[owner].serves(key) => Ok(owner),
+            Service::Joining | Service::Out => self.stand_in(hash, key, owner).ok_or(FailureKind::Ejected),
         };
         Seat { hash, owner, node }
     }
 
-    /// The next live node behind `node` for the keys of `hash`, where the pool wants one.
+    /// The next live node behind `node` for `key` of this `hash`, where the pool wants one.
     #[must_use]
-    pub fn stand_in(&self, hash: u64, node: usize) -> Option<usize> {
+    pub fn stand_in(&self, hash: u64, key: &Key, node: usize) -> Option<usize> {
         if self.policy.ejected != Ejected::Rehash {
             return None;
         }
         let mut behind = self.ring.walk(hash).skip_while(|other| *other != node).skip(1);
-        behind.find(|node| self.nodes[*node].health.service() == Service::In)
+        behind.find(|node| self.nodes[*node].serves(key))
     }
 
     /// Notes a write of `key` with every node that it passes over since that is out; the node that it is for.

@@ -129,7 +129,7 @@ fn node_json(node: &Node, share: f64) -> Value {
         "address": address,
         "share": share,
         "state": state.label(),
-        "asked": node.health.service() == Service::In,
+        "asked": node.health.service().is_asked(),
         "out_since": node.health.out_since().map(|since| millis(SystemTime::now() - since.elapsed())),
         "reason": history.last().map(|last| last.reason.label()),
         "history": history.iter().map(change).collect::<Vec<_>>(),
