@@ -14,10 +14,10 @@ use std::sync::Arc;
 
 use anyhow::Context;
 
-use crate::config::{Config, NodeConfig, PoolConfig, Protocol};
+use crate::config::{Config, NodeConfig, PoolConfig, Protocol, Word};
 use crate::memory::{Charge, Memory};
 use crate::metrics::Hub;
-use crate::model::{Key, Keys, Read, Reply, ReplyTo, Request};
+use crate::model::{HashKind, Key, Keys, Read, Reply, ReplyTo, Request};
 use crate::ring::{Member, Ring, label};
 use crate::route::{Broadcast, Gather, Lane, Pool};
 
@@ -168,6 +168,15 @@ fn members(pool: &PoolConfig) -> &[NodeConfig] {
     match pool.protocol {
         Protocol::RedisCluster => pool.nodes.get(..1).unwrap_or_default(),
         Protocol::Embedded | Protocol::Memcached | Protocol::Redis => &pool.nodes,
+    }
+}
+
+/// By what a pool's keys are placed, in words: the distribution and the hash.
+#[must_use]
+pub fn rules(pool: &PoolConfig) -> (&'static str, &'static str) {
+    match pool.protocol.places_keys() {
+        true => ("slots", HashKind::Crc16.name()),
+        false => (pool.placement.distribution.name(), pool.placement.hash.name()),
     }
 }
 

@@ -57,6 +57,9 @@ fn summary(config: &Config) -> anyhow::Result<String> {
 }
 
 fn pool_summary(pool: &PoolConfig) -> anyhow::Result<String> {
+    if pool.protocol.places_keys() {
+        return Ok(cluster_summary(pool));
+    }
     let mut text = format!("\npool {}: {}, {}", pool.name, pool.protocol.name(), counted(pool.nodes.len(), "node"));
     let placement = &pool.placement;
     write!(text, ", {} over {}", placement.distribution.name(), placement.hash.name())?;
@@ -76,6 +79,14 @@ fn pool_summary(pool: &PoolConfig) -> anyhow::Result<String> {
         )?;
     }
     Ok(text)
+}
+
+/// A cluster places the keys by its slots, and knows more servers than are named here.
+fn cluster_summary(pool: &PoolConfig) -> String {
+    let seeds = pool.nodes.iter().filter_map(|node| node.endpoint.as_ref());
+    let seeds: Vec<_> = seeds.map(|seed| format!("  {seed}, asked for the others\n")).collect();
+    let (name, protocol, count) = (&pool.name, pool.protocol.name(), counted(seeds.len(), "seed"));
+    format!("\npool {name}: {protocol}, {count}; the cluster places the keys, by its slots\n{}", seeds.concat())
 }
 
 fn addresses(endpoints: &[Endpoint]) -> String {

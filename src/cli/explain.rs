@@ -8,7 +8,8 @@ use anyhow::Context;
 
 use crate::config::Config;
 use crate::model::Key;
-use crate::topology::explain::{Explained, Match, Node, explain};
+use crate::ring::SLOTS;
+use crate::topology::explain::{Explained, Match, Node, Placed, explain};
 
 /// The arguments of `ketch explain`.
 #[derive(Debug, clap::Args)]
@@ -59,9 +60,21 @@ fn text(explained: &Explained) -> String {
         }
         _ => "  hashed  nothing: the only node has every key\n".to_owned(),
     };
+    let Some(owner) = &placed.owner else { return head + &cluster_text(placed) };
     let next = placed.next.iter().map(node_text).collect::<Vec<_>>().join(", then ");
     let next = if next.is_empty() { "nobody".to_owned() } else { next };
-    head + &how + &format!("  owner   {}\n  if out  {next}\n", node_text(&placed.owner))
+    head + &how + &format!("  owner   {}\n  if out  {next}\n", node_text(owner))
+}
+
+/// Only the cluster knows who has a slot, and explaining asks nobody.
+fn cluster_text(placed: &Placed) -> String {
+    let hashed = placed.hashed.as_deref().unwrap_or_default();
+    let (hash, slot) = (placed.hash.unwrap_or_default(), placed.slot.unwrap_or_default());
+    format!(
+        "  hashed  \"{hashed}\"\n  hash    {hash} by {}\n  slot    {slot} of {SLOTS}\n  owner   the server of the cluster \
+         that has this slot; `redis-cli cluster slots` tells which\n",
+        placed.hash_name
+    )
 }
 
 fn node_text(node: &Node) -> String {

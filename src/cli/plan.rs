@@ -63,10 +63,12 @@ fn text(plan: &Plan) -> anyhow::Result<String> {
 }
 
 fn pool_text(text: &mut String, pool: &PoolPlan) -> anyhow::Result<()> {
+    let is_cluster = pool.nodes.iter().all(|node| node.seed);
     let how = pool.sampled.map_or("by the length of the arcs".to_owned(), |keys| format!("of {keys} keys"));
     match pool.change {
         Change::In => writeln!(text, "pool {}: new", pool.name)?,
         Change::Out => writeln!(text, "pool {}: gone", pool.name)?,
+        Change::Stays if is_cluster => writeln!(text, "pool {}: its cluster places the keys, by its slots", pool.name)?,
         Change::Stays => writeln!(text, "pool {}: {} % of the keys move, {how}", pool.name, percent(pool.moves))?,
     }
     for node in &pool.nodes {
@@ -78,6 +80,14 @@ fn pool_text(text: &mut String, pool: &PoolPlan) -> anyhow::Result<()> {
 fn node_text(text: &mut String, node: &NodePlan) -> anyhow::Result<()> {
     let name = super::named(&node.label, node.address.as_deref());
     let (before, after) = (percent(node.share_before), percent(node.share));
+    if node.seed {
+        let change = match node.change {
+            Change::In => "in   ",
+            Change::Out => "out  ",
+            Change::Stays => "stays",
+        };
+        return Ok(writeln!(text, "  {change} {name}, a seed of the cluster")?);
+    }
     match node.change {
         Change::In => write!(text, "  in    {name}, {after} % of the keys")?,
         Change::Out => write!(text, "  out   {name}, {before} % of the keys")?,

@@ -64,6 +64,12 @@ fn pool_json(pool: &PoolConfig) -> Value {
         "readmit": pool.readmit.name(),
         "handover": time(pool.handover.unwrap_or_default()),
     });
+    if pool.protocol.places_keys()
+        && let Some(json) = json.as_object_mut()
+    {
+        let placing = ["distribution", "hash", "compatibility", "hash_tag", "strip_prefix_for_hash"];
+        json.retain(|key, _| !placing.contains(&key.as_str()));
+    }
     match pool.protocol {
         Protocol::Memcached => {}
         Protocol::Embedded => json["memory"] = json!(bytes(pool.memory)),

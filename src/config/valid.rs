@@ -150,6 +150,14 @@ pub enum Protocol {
     RedisCluster,
 }
 
+impl Protocol {
+    /// Whether the servers place the keys themselves: then the nodes of the pool are some of them, asked for the rest.
+    #[must_use]
+    pub fn places_keys(self) -> bool {
+        self == Self::RedisCluster
+    }
+}
+
 /// What a read becomes when its node fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReadsOnError {

@@ -14,9 +14,11 @@
 //! | `ketama` | points on a circle |
 //! | `slots` | a list with repeats, for modula and jump |
 //! | `rendezvous` | highest random weight; also the order behind the owner for modula and jump |
+//! | `cluster` | the slots of a Redis Cluster, which places the keys itself |
 //! | `moves` | what share of the keys goes from whom to whom under another ring |
 //! | `seen` | a small set of members |
 
+mod cluster;
 mod hash;
 mod ketama;
 mod label;
@@ -27,6 +29,7 @@ mod seen;
 mod slots;
 mod subject;
 
+pub use cluster::{SLOTS, slot};
 pub use hash::digest;
 pub use label::label;
 pub use moves::Moves;

@@ -28,7 +28,7 @@ impl Subject {
 }
 
 /// What stands between the first `open` and the first `close` behind it, if that is anything.
-fn tagged(key: &[u8], open: u8, close: u8) -> Option<&[u8]> {
+pub(super) fn tagged(key: &[u8], open: u8, close: u8) -> Option<&[u8]> {
     let behind = memchr::memchr(open, key)? + 1;
     let len = memchr::memchr(close, &key[behind..])?;
     (len > 0).then(|| &key[behind..behind + len])

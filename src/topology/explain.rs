@@ -3,8 +3,9 @@
 use anyhow::Context;
 use serde::Serialize;
 
-use super::{label_of, ring_of};
-use crate::config::{Config, PoolConfig, Route, Word};
+use super::{label_of, ring_of, rules};
+use crate::config::{Config, PoolConfig, Route};
+use crate::ring::slot;
 
 /// Everything that decides where one key goes.
 #[derive(Debug, Serialize)]
@@ -31,7 +32,7 @@ pub struct Match {
 /// Where a key is in its pool, and why.
 #[derive(Debug, Serialize)]
 pub struct Placed {
-    /// As the configuration names it.
+    /// As the configuration names it; `slots` for a Redis Cluster.
     pub distribution: &'static str,
     /// As the configuration names it.
     pub hash_name: &'static str,
@@ -41,9 +42,11 @@ pub struct Placed {
     pub hash: Option<u64>,
     /// Where the distribution has points.
     pub point: Option<u32>,
-    /// Who has the key.
-    pub owner: Node,
-    /// Who is asked if all before are out, in this order.
+    /// In a Redis Cluster: who has this slot has the key.
+    pub slot: Option<u16>,
+    /// Who has the key; `None` where only the cluster knows.
+    pub owner: Option<Node>,
+    /// Who is asked if all before are out, in this order; in a cluster that is the cluster's business.
     pub next: Vec<Node>,
 }
 
@@ -71,6 +74,12 @@ pub fn explain(config: &Config, key: &[u8]) -> anyhow::Result<Explained> {
 }
 
 fn place(pool: &PoolConfig, key: &[u8]) -> anyhow::Result<Placed> {
+    let (distribution, hash_name) = rules(pool);
+    if pool.protocol.places_keys() {
+        let (hashed, hash, slot) = slot(key);
+        let (hashed, hash, slot) = (Some(lossy(hashed)), Some(hash.into()), Some(slot));
+        return Ok(Placed { distribution, hash_name, hashed, hash, point: None, slot, owner: None, next: Vec::new() });
+    }
     let ring = ring_of(pool)?;
     let hash = ring.hash(key);
     let hashes = ring.len() > 1;
@@ -79,12 +88,13 @@ fn place(pool: &PoolConfig, key: &[u8]) -> anyhow::Result<Placed> {
         address: pool.nodes[index].endpoint.as_ref().map(ToString::to_string),
     };
     Ok(Placed {
-        distribution: pool.placement.distribution.name(),
-        hash_name: pool.placement.hash.name(),
+        distribution,
+        hash_name,
         hashed: hashes.then(|| lossy(ring.subject(key))),
         hash: hashes.then_some(hash),
         point: ring.point(hash),
-        owner: node(ring.owner(hash)),
+        slot: None,
+        owner: Some(node(ring.owner(hash))),
         next: ring.walk(hash).skip(1).map(node).collect(),
     })
 }

@@ -1,16 +1,16 @@
 //! What another configuration would change: nodes, routes, and the keys that would find another server.
 
+mod node;
+mod pool;
+
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{label_of, ring_of};
-use crate::config::{Config, NodeConfig, PoolConfig, Word, counted};
-use crate::model::Distribution;
-use crate::ring::Moves;
+use crate::config::Config;
 
-/// How much more than it must may move before that is worth a warning: a hundredth of the keys.
-const SLACK: f64 = 0.01;
+pub use node::NodePlan;
+pub use pool::PoolPlan;
 
 /// The way from one configuration to another. Shares are of the key space, 0 to 1.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -23,48 +23,6 @@ pub struct Plan {
     pub settings: Vec<String>,
     /// What the person who planned it may not have meant.
     pub warnings: Vec<String>,
-}
-
-/// One pool.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct PoolPlan {
-    /// Its name.
-    pub name: String,
-    /// Whether it comes, goes or stays.
-    pub change: Change,
-    /// Those of the new configuration in its order, then those that go.
-    pub nodes: Vec<NodePlan>,
-    /// The share of the pool's keys that find another server.
-    pub moves: f64,
-    /// The share that had to, for each node to have its new part.
-    pub least: f64,
-    /// Of how many keys `moves` was counted; `None` where it is exact.
-    pub sampled: Option<u32>,
-}
-
-/// One node of a pool. The same server under another name is one node.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct NodePlan {
-    /// Its string on the ring: the new one where it has two.
-    pub label: String,
-    /// Where it is; `None` for an embedded one.
-    pub address: Option<String>,
-    /// Whether it comes, goes or stays.
-    pub change: Change,
-    /// Its string on the ring before, where that was another.
-    pub renamed_from: Option<String>,
-    /// Its weight before; `None` when it comes.
-    pub weight_before: Option<u32>,
-    /// Its weight after; `None` when it goes.
-    pub weight: Option<u32>,
-    /// The share of the pool's keys that it has before.
-    pub share_before: f64,
-    /// The share that it has after.
-    pub share: f64,
-    /// The share that it gets from others.
-    pub gains: f64,
-    /// The share that it gives to others.
-    pub loses: f64,
 }
 
 /// One prefix.
@@ -116,194 +74,6 @@ impl Plan {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.pools.iter().all(PoolPlan::is_empty) && self.routes.is_empty() && self.settings.is_empty()
-    }
-}
-
-impl PoolPlan {
-    /// Whether nothing becomes of the pool.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.change == Change::Stays && self.moves == 0.0 && self.nodes.iter().all(NodePlan::is_empty)
-    }
-
-    fn between(
-        name: &str,
-        before: Option<&PoolConfig>,
-        after: Option<&PoolConfig>,
-        samples: u32,
-    ) -> anyhow::Result<Self> {
-        let change = match (before, after) {
-            (None, _) => Change::In,
-            (_, None) => Change::Out,
-            _ => Change::Stays,
-        };
-        let mut servers = Servers::of(before, after);
-        let sampled = match (before, after) {
-            (Some(before), Some(after)) if before.placement != after.placement || before.nodes != after.nodes => {
-                let moves = Moves::between(&ring_of(before)?, &ring_of(after)?, samples);
-                servers.count(&moves.shares);
-                moves.sampled
-            }
-            (before, after) => {
-                servers.whole(before, after)?;
-                None
-            }
-        };
-        let gains = |node: &NodePlan| (node.share - node.share_before).max(0.0);
-        let (moves, least) = match change {
-            Change::Stays => {
-                let nodes = &servers.nodes;
-                (nodes.iter().map(|node| node.gains).sum(), nodes.iter().map(gains).sum())
-            }
-            Change::In | Change::Out => (0.0, 0.0),
-        };
-        Ok(Self { name: name.to_owned(), change, nodes: servers.nodes, moves, least, sampled })
-    }
-
-    /// Why more moves than must, and what would help.
-    fn warning(&self, before: &PoolConfig, after: &PoolConfig) -> Option<String> {
-        if self.moves <= self.least + SLACK {
-            return None;
-        }
-        let labels = |pool: &PoolConfig| pool.nodes.iter().map(|node| label_of(pool, node)).collect::<Vec<_>>();
-        let sorted = |mut labels: Vec<String>| {
-            labels.sort_unstable();
-            labels
-        };
-        let is_list = matches!(after.placement.distribution, Distribution::Modula | Distribution::Jump);
-        let distribution = after.placement.distribution.name();
-        let why = if before.placement != after.placement {
-            "keys are placed by other rules (distribution, hash, compatibility, hash_tag or strip_prefix_for_hash)"
-                .to_owned()
-        } else if self.nodes.iter().any(|node| node.renamed_from.is_some()) && !is_list {
-            "nodes have other names, and a node's name is what places it; keep the names".to_owned()
-        } else if is_list && labels(before) != labels(after) && sorted(labels(before)) == sorted(labels(after)) {
-            format!("the nodes are the same in another order, and {distribution} goes by the order; keep it")
-        } else if after.placement.distribution == Distribution::Modula {
-            "modula gives most keys another node whenever the list grows or shrinks; ketama would not".to_owned()
-        } else if after.placement.distribution == Distribution::Jump {
-            "with jump, nodes come and go at the end of the list only".to_owned()
-        } else {
-            "nodes change their parts all round".to_owned()
-        };
-        let (moves, least) = (self.moves * 100.0, self.least * 100.0);
-        Some(format!("pool {}: {moves:.1} % of the keys move where {least:.1} % must: {why}", self.name))
-    }
-}
-
-impl std::fmt::Display for PoolPlan {
-    /// In one line: how many nodes come, go or change, and what moves.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let count = |change| self.nodes.iter().filter(|node| node.change == change).count();
-        let (come, go, moves) = (count(Change::In), count(Change::Out), self.moves * 100.0);
-        match self.change {
-            Change::In => write!(f, "{} comes with {}", self.name, counted(come, "node")),
-            Change::Out => write!(f, "{} goes with {}", self.name, counted(go, "node")),
-            Change::Stays => write!(f, "{}: nodes: {come} in, {go} out; {moves:.1} % of the keys move", self.name),
-        }
-    }
-}
-
-impl NodePlan {
-    /// Whether nothing becomes of the node.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        let same = self.change == Change::Stays && self.renamed_from.is_none() && self.weight_before == self.weight;
-        same && self.gains == 0.0 && self.loses == 0.0
-    }
-}
-
-/// The servers of a pool before and after, each once.
-struct Servers {
-    nodes: Vec<NodePlan>,
-    /// Which of them is which node before, and after.
-    before: Vec<usize>,
-    after: Vec<usize>,
-}
-
-impl Servers {
-    fn of(before: Option<&PoolConfig>, after: Option<&PoolConfig>) -> Self {
-        let mut servers = Self { nodes: Vec::new(), before: Vec::new(), after: Vec::new() };
-        for (pool, node) in after.into_iter().flat_map(|pool| pool.nodes.iter().map(move |node| (pool, node))) {
-            servers.after.push(servers.nodes.len());
-            servers.nodes.push(NodePlan::new(pool, node, Change::In));
-        }
-        let mut met = vec![false; servers.nodes.len()];
-        for (pool, node) in before.into_iter().flat_map(|pool| pool.nodes.iter().map(move |node| (pool, node))) {
-            let is_same_pool = after.is_some_and(|after| after.protocol == pool.protocol);
-            let same = after.filter(|_| is_same_pool).and_then(|after| same(node, &after.nodes, &met));
-            let at = match same {
-                Some(at) => {
-                    met[at] = true;
-                    servers.nodes[at].was(pool, node);
-                    at
-                }
-                None => {
-                    let gone = NodePlan::new(pool, node, Change::Out);
-                    servers.nodes.push(NodePlan { weight: None, weight_before: Some(node.weight), ..gone });
-                    servers.nodes.len() - 1
-                }
-            };
-            servers.before.push(at);
-        }
-        servers
-    }
-
-    fn count(&mut self, shares: &BTreeMap<(usize, usize), f64>) {
-        for ((old, new), share) in shares {
-            let (old, new) = (self.before[*old], self.after[*new]);
-            self.nodes[old].share_before += share;
-            self.nodes[new].share += share;
-            if old != new {
-                self.nodes[old].loses += share;
-                self.nodes[new].gains += share;
-            }
-        }
-    }
-
-    /// A pool that comes or goes: nothing moves between its nodes.
-    fn whole(&mut self, before: Option<&PoolConfig>, after: Option<&PoolConfig>) -> anyhow::Result<()> {
-        for (at, share) in self.before.iter().zip(before.map(ring_of).transpose()?.into_iter().flat_map(|r| r.shares()))
-        {
-            self.nodes[*at].share_before = share;
-        }
-        for (at, share) in self.after.iter().zip(after.map(ring_of).transpose()?.into_iter().flat_map(|r| r.shares())) {
-            self.nodes[*at].share = share;
-        }
-        Ok(())
-    }
-}
-
-/// The same server in another list: at the same address under the same name, else at the same address; an embedded
-/// one under the same name.
-fn same(node: &NodeConfig, nodes: &[NodeConfig], met: &[bool]) -> Option<usize> {
-    let free = |at: &usize| !met[*at];
-    let find = |is: &dyn Fn(&NodeConfig) -> bool| (0..nodes.len()).filter(free).find(|at| is(&nodes[*at]));
-    find(&|other| other.endpoint == node.endpoint && other.name == node.name)
-        .or_else(|| find(&|other| node.endpoint.is_some() && other.endpoint == node.endpoint))
-}
-
-impl NodePlan {
-    fn new(pool: &PoolConfig, node: &NodeConfig, change: Change) -> Self {
-        Self {
-            label: label_of(pool, node),
-            address: node.endpoint.as_ref().map(ToString::to_string),
-            change,
-            renamed_from: None,
-            weight_before: None,
-            weight: Some(node.weight),
-            share_before: 0.0,
-            share: 0.0,
-            gains: 0.0,
-            loses: 0.0,
-        }
-    }
-
-    fn was(&mut self, pool: &PoolConfig, node: &NodeConfig) {
-        let label = label_of(pool, node);
-        self.change = Change::Stays;
-        self.weight_before = Some(node.weight);
-        self.renamed_from = (label != self.label).then_some(label);
     }
 }
 

@@ -82,6 +82,55 @@ foo
     assert!(owner["address"].as_str().unwrap().ends_with(":11211"), "{owner}");
 }
 
+/// A Redis Cluster places the keys itself: what ketch does not know, it does not claim to.
+#[test]
+fn a_cluster_s_slots_are_told_and_no_ring() {
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/config/redis-cluster.yaml");
+    let checked = ketch(&["check", example]);
+    let pool = "\
+pool main: redis-cluster, 3 seeds; the cluster places the keys, by its slots
+  10.0.0.1:6379, asked for the others
+  10.0.0.2:6379, asked for the others
+  10.0.0.3:6379, asked for the others
+";
+    assert!(stdout(&checked).contains(pool), "{}", stdout(&checked));
+    assert!(!stdout(&checked).contains("ketama"), "{}", stdout(&checked));
+
+    let explained = ketch(&["explain", "--config", example, "a{foo}b"]);
+    assert_eq!(
+        stdout(&explained),
+        "\
+a{foo}b
+  routes  the rest -> main
+  pool    main
+  hashed  \"foo\"
+  hash    44950 by crc16
+  slot    12182 of 16384
+  owner   the server of the cluster that has this slot; `redis-cli cluster slots` tells which
+"
+    );
+
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, from: &str, to: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, std::fs::read_to_string(example).unwrap().replace(from, to)).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let planned = ketch(&["plan", example, &write("seeds.yaml", "10.0.0.1:6379", "10.0.0.4:6379")]);
+    assert_eq!(
+        stdout(&planned),
+        "\
+pool main: its cluster places the keys, by its slots
+  in    10.0.0.4:6379, a seed of the cluster
+  stays 10.0.0.2:6379, a seed of the cluster
+  stays 10.0.0.3:6379, a seed of the cluster
+  out   10.0.0.1:6379, a seed of the cluster
+"
+    );
+    let planned = ketch(&["plan", &write("redis.yaml", "redis-cluster", "redis"), example]);
+    assert!(stdout(&planned).starts_with("pool main: 100.00 % of the keys move"), "{}", stdout(&planned));
+}
+
 #[test]
 fn what_is_no_key_is_not_explained() {
     let output = ketch(&["explain", &"k".repeat(251)]);

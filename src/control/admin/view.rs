@@ -11,6 +11,7 @@ use crate::control::Scope;
 use crate::metrics::{Command, Outcome, PoolTotals, Spread};
 use crate::model::Key;
 use crate::route::Pool;
+use crate::topology::rules;
 
 /// How many of the busiest keys of a pool are told.
 const HOT_KEYS: usize = 20;
@@ -106,11 +107,12 @@ fn pool_json(pool: &Pool, config: &Config) -> Value {
     let Some(told) = config.pools.iter().find(|told: &&PoolConfig| told.name == pool.name()) else {
         return json!({ "name": pool.name(), "nodes": nodes });
     };
+    let (distribution, hash) = rules(told);
     json!({
         "name": pool.name(),
         "protocol": told.protocol.name(),
-        "distribution": told.placement.distribution.name(),
-        "hash": told.placement.hash.name(),
+        "distribution": distribution,
+        "hash": hash,
         "compatibility": told.placement.compatibility.name(),
         "nodes": nodes,
     })
