@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::errors::counted;
 use super::support::cluster::Cluster;
 use super::support::redis::Wire;
 use super::support::{Client, Ketch, wait_for};
@@ -45,6 +46,43 @@ fn clients_pass_and_nothing_is_lost() {
     cluster.owner("list").ask("RPUSH list x");
     assert!(client.ask("incr list 1").starts_with("SERVER_ERROR WRONGTYPE"));
     assert!(client.ask("get list").starts_with("SERVER_ERROR WRONGTYPE"));
+    cluster.primaries().iter().for_each(|server| drop(server.ask("CONFIG SET maxmemory 1")));
+    for said in ["set k 0 0 1\r\nx", "incr n1 1", "append n2 0 0 1\r\nx"] {
+        let heard = client.ask(said);
+        assert!(heard.starts_with("SERVER_ERROR OOM command not allowed when used memory > 'maxmemory'"), "{heard}");
+    }
+    client.expect("get n3\r\n", "VALUE n3 0 1\r\n3\r\nEND\r\n");
+    assert_eq!((counted(&mut client, "oom"), counted(&mut client, "wrongtype")), (3, 2));
+}
+
+/// A server that reads its keys from the disk has carried nothing out: it is asked again until the time is over. (A
+/// cluster's replica answers a write with MOVED, never with READONLY.)
+#[test]
+fn a_server_that_is_loading_is_waited_for() {
+    let cluster = Cluster::start_with(&["--enable-debug-command", "local", "--repl-diskless-load", "disabled"]);
+    let ketch = over(&cluster, "request_timeout: 10s");
+    let mut client = ketch.connect();
+    let server = cluster.owner("k");
+    client.expect("set k 0 0 1\r\n1\r\n", "STORED\r\n");
+    let more = (0..400).map(|n| format!("set {{k}}{n} 0 0 1\r\nx\r\n"));
+    client.say(more.collect::<String>());
+    (0..400).for_each(|_| assert_eq!(client.line(), "STORED"));
+    // A millisecond and a half a key, and looking up every kibibyte.
+    for setting in ["key-load-delay 1500", "loading-process-events-interval-bytes 1024"] {
+        assert_eq!(server.ask(&format!("CONFIG SET {setting}")).text(), "OK");
+    }
+    let waited = std::thread::scope(|scope| {
+        let reload = scope.spawn(|| server.ask("DEBUG RELOAD").text());
+        wait_for("LOADING", || server.ask("GET k").text().starts_with("LOADING").then_some(()));
+        let begin = Instant::now();
+        client.expect("get k\r\n", "VALUE k 0 1\r\n1\r\nEND\r\n");
+        client.expect("incr k 1\r\n", "2\r\n");
+        let waited = begin.elapsed();
+        assert_eq!(reload.join().unwrap(), "OK");
+        waited
+    });
+    println!("answered {waited:?} after the first LOADING");
+    client.expect("incr k 1\r\n", "3\r\n");
 }
 
 #[test]

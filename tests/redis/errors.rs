@@ -11,7 +11,7 @@ fn over_one(node: Redis, settings: &str) -> (Redis, Ketch) {
 }
 
 /// How often the pool counted this reason.
-fn counted(client: &mut Client, reason: &str) -> u64 {
+pub fn counted(client: &mut Client, reason: &str) -> u64 {
     client.say("stats ketch\r\n");
     let name = format!("STAT main:refused_{reason} ");
     let mut count = None;
