@@ -102,10 +102,13 @@ impl CommandDecoder {
                 }
                 State::Line { scanned } => {
                     if *scanned == 0
-                        && let Some((command, len)) = classic::plain_get(buffer)
+                        && let Some((parsed, len)) = classic::plain(buffer, self.value_size)
                     {
                         buffer.advance(len);
-                        return Some(command);
+                        if let Some(command) = self.take(parsed, buffer) {
+                            return Some(command);
+                        }
+                        continue;
                     }
                     let Some(end) = memchr::memchr(b'\n', buffer.get(*scanned..)?).map(|at| at + *scanned) else {
                         *scanned = buffer.len();
@@ -171,6 +174,12 @@ impl CommandDecoder {
         };
         let parsed = parse(line, self.value_size);
         buffer.advance(end + 1);
+        self.take(parsed, buffer)
+    }
+
+    /// What a line came to, which `buffer` is behind now.
+    #[inline]
+    fn take(&mut self, parsed: Parsed, buffer: &mut BytesMut) -> Option<Command> {
         match parsed {
             Parsed::Command(Command::Close(closing)) => Some(self.close(closing, buffer)),
             Parsed::Command(command) => Some(command),

@@ -1,11 +1,30 @@
 //! `set`, `add`, `replace`, `append`, `prepend`, `cas`.
 
 use super::{BAD_FORMAT, ERROR, is_silent, refuse};
-use crate::model::{Expiry, Key, Request, StoreMode};
+use crate::model::{Expiry, Key, MAX_KEY, Request, StoreMode};
 use crate::wire::command::{Command, Spelling};
 use crate::wire::decoder::{Awaited, Head, Parsed, TOO_LARGE, too_large};
 use crate::wire::number;
-use crate::wire::word::{Arguments, Words};
+use crate::wire::word::{Arguments, Words, word_len};
+
+/// The commonest store by far, a `set` with nothing odd about it, at the front of `input`, and how long its line is with
+/// its end. `None` for all others, and while there is no end: they are looked at with more care.
+#[inline]
+pub fn plain_set(input: &[u8], value_size: usize) -> Option<(Parsed, usize)> {
+    let word = input.strip_prefix(b"set ")?;
+    let (key, rest) = word.split_at(word_len(&word[..word.len().min(MAX_KEY + 1)]));
+    let (flags, rest) = number::leading(rest.strip_prefix(b" ")?)?;
+    let (expiry, rest) = number::leading(rest.strip_prefix(b" ")?)?;
+    let (len, rest) = number::leading(rest.strip_prefix(b" ")?)?;
+    let rest = rest.strip_prefix(b"\r\n")?;
+    let (flags, expiry) = (u32::try_from(flags).ok()?, Expiry(i32::try_from(expiry).ok()?));
+    let (key, len) = (Key::new(key).ok()?, number::length(i32::try_from(len).ok()?)?);
+    if too_large(&key, flags, len, value_size) {
+        return None;
+    }
+    let head = Head::Classic { mode: StoreMode::Set, key, flags, expiry, silent: false };
+    Some((Parsed::Awaits(Awaited { head, len }), input.len() - rest.len()))
+}
 
 /// Every storage command but `cas`: `<key> <flags> <exptime> <bytes> [noreply]`.
 #[inline]

@@ -102,23 +102,50 @@ impl ReplyDecoder {
     #[inline]
     fn whole_read(&self, key: &Key, buffer: &mut BytesMut) -> Option<Items> {
         const END: &[u8] = b"END\r\n";
-        let unread = &buffer[..];
-        if unread.starts_with(END) {
+        if buffer.starts_with(END) {
             buffer.advance(END.len());
             return Some(smallvec![None]);
         }
+        let (item, len) = self.plain_item(key, buffer)?;
+        if !buffer[len..].starts_with(END) {
+            return None;
+        }
+        buffer.advance(len + END.len());
+        Some(smallvec![Some(item)])
+    }
+
+    /// The item of `key` at the front of `unread`, small, whole and without a token, and how long it is with its line
+    /// ends.
+    #[inline]
+    fn plain_item(&self, key: &Key, unread: &[u8]) -> Option<(Item, usize)> {
         let line = unread.strip_prefix(b"VALUE ")?.strip_prefix(key.as_bytes())?.strip_prefix(b" ")?;
         let (flags, line) = number::leading(line)?;
         let (len, value) = number::leading(line.strip_prefix(b" ")?)?;
         let value = value.strip_prefix(b"\r\n")?;
         let (flags, len) = (u32::try_from(flags).ok()?, self.length(len).ok()?);
-        if len >= SPLIT || !value.get(len..)?.starts_with(b"\r\nEND\r\n") {
+        if len >= SPLIT || !value.get(len..)?.starts_with(b"\r\n") {
             return None;
         }
-        let whole = unread.len() - value.len() + len + 2 + END.len();
-        let value = Bytes::copy_from_slice(&value[..len]);
-        buffer.advance(whole);
-        Some(smallvec![Some(Item { flags, cas: None, value })])
+        let whole = unread.len() - value.len() + len + 2;
+        Some((Item { flags, cas: None, value: Bytes::copy_from_slice(&value[..len]) }, whole))
+    }
+
+    /// Takes the items that come for the keys of `asked` next, as long as none is missed and all are plain.
+    #[inline]
+    fn plain_items(&mut self, asked: &Read, buffer: &BytesMut, read: &mut usize) {
+        if asked.cas || asked.touch.is_some() || self.scanned > 0 || self.given_up {
+            return;
+        }
+        while let Some(key) = asked.keys.as_slice().get(self.items.len())
+            && let Some((item, len)) = self.plain_item(key, &buffer[*read..])
+        {
+            if self.items.is_empty() {
+                self.items.reserve_exact(asked.keys.as_slice().len());
+            }
+            self.held += item.value.len();
+            self.items.push(Some(item));
+            *read += len;
+        }
     }
 
     /// [`Self::decode`] that leaves what it has understood, `read` bytes, at the front of `buffer`: one step
@@ -140,6 +167,9 @@ impl ReplyDecoder {
                 if let Some(reply) = self.place(value) {
                     return Ok(Some(reply));
                 }
+            }
+            if let Request::Read(asked) = asked {
+                self.plain_items(asked, buffer, read);
             }
             let unread = &buffer[*read..];
             let Some(end) = cut::line_end(unread, &mut self.scanned, MAX_LINE)? else { return Ok(None) };
