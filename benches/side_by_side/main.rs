@@ -5,6 +5,7 @@
 //! cargo bench --bench side_by_side -- --rows targets            the rows that have a target
 //! cargo bench --bench side_by_side -- --rows get-50,set --rounds 9 --seconds 4 --json out.json
 //! cargo bench --bench side_by_side -- --spread --workers 2      proxy, servers and load on cores of their own
+//! BENCHED_KETCH=/path/to/ketch cargo bench …                    another build of ketch in place of this one
 //! ```
 //!
 //! # How the figures are made

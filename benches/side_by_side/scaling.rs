@@ -1,7 +1,7 @@
 //! Two workers on two cores beside one worker.
 //!
 //! Load and servers would need cores of their own not to be the limit. Here they are not: they stand still while ketch
-//! works. In each burst ketch is stopped while the load puts its requests into the sockets; goes on alone, until all
+//! works, and each worker has as many clients as the row says. In each burst ketch is stopped while the load puts its requests into the sockets; goes on alone, until all
 //! that it sends to the servers is sent; stands still while these answer; and goes on alone, until every answer is in
 //! the clients' sockets. So both workers have a core each, and what is between them (locks, caches, the kernel) shows.
 //!
@@ -21,13 +21,13 @@ use crate::options::Options;
 use crate::process::Process;
 use crate::report::Report;
 use crate::rows::{self, Row};
-use crate::subject::{self, Kind, Subject};
+use crate::subject::{self, Subject};
 
 /// For `--rows`.
 pub const NAME: &str = "scaling";
 
 pub const HEAD: &str = "
-One worker beside two on two cores, load and servers standing still meanwhile: median (least–greatest)
+One worker beside two on two cores, with as many clients for each; load and servers stand still meanwhile: median (least–greatest)
 
 | load | one, µs an operation | two: the busier, µs an operation | two: both together, µs | times as fast | waited for a core | target |
 |---|---|---|---|---|---|---|
@@ -42,6 +42,8 @@ const BURSTS: usize = 40;
 const QUIET: Duration = Duration::from_millis(3);
 /// Times that servers and ketch have their turn before a burst must be over.
 const TURNS: usize = 50;
+/// Servers that stand still are not to be put out for it.
+const PATIENT: &str = "    request_timeout: 1m\n    health: { probe_interval: 1h }\n";
 const TARGET: f64 = 1.6;
 
 /// One load's.
@@ -88,7 +90,7 @@ pub fn measure(options: &Options, folder: &Path, report: &mut Report) -> anyhow:
         .collect::<anyhow::Result<Vec<_>>>()?
         .into_iter()
         .unzip();
-    let start = |workers| Pair::new(Subject::start(Kind::Ketch, &cores, workers, &addresses, folder)?);
+    let start = |workers| Pair::new(Subject::ketch(&cores, workers, &addresses, folder, PATIENT)?);
     let pairs = [start(1)?, start(WORKERS)?];
     for name in ROWS {
         let row = rows::named(name)?;
@@ -116,17 +118,17 @@ impl Pair {
     }
 
     fn turn(&self, nodes: &[Process], row: &Row) -> anyhow::Result<Work> {
-        let mut load = Load::open(&self.ketch.tcp, row.script(), row.connections, row.depth)?;
+        let width = row.connections * self.workers.len();
+        let mut load = Load::open(&self.ketch.tcp, row.script(), width, row.depth)?;
         self.burst(nodes, &mut load)?; // buffers grow
-        let mut sum = Work::default();
-        for _ in 0..BURSTS {
-            sum += self.burst(nodes, &mut load)?;
-        }
-        let operations = BURSTS as f64 * (row.connections * row.depth) as f64 * load.operations() as f64;
+        let bursts = (0..BURSTS).map(|_| self.burst(nodes, &mut load)).collect::<anyhow::Result<Vec<_>>>()?;
+        let operations = (width * row.depth) as f64 * load.operations() as f64;
+        // Of all bursts the middle one: another process disturbs some of them.
+        let median = |of: fn(&Work) -> f64| Spread::of(bursts.iter().map(of)).map_or(0.0, |spread| spread.median);
         Ok(Work {
-            busier: sum.busier / operations,
-            together: sum.together / operations,
-            waited: sum.waited / operations,
+            busier: median(|work| work.busier) / operations,
+            together: median(|work| work.together) / operations,
+            waited: median(|work| work.waited) / operations,
         })
     }
 

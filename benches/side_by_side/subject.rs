@@ -56,7 +56,7 @@ impl Kind {
     /// What the program says of its version, or why it says nothing.
     pub fn version(self) -> String {
         let (program, argument) = match self {
-            Self::Ketch => (Ok(PathBuf::from(KETCH)), "--version"),
+            Self::Ketch => (Ok(built()), "--version"),
             Self::Twemproxy => (program("nutcracker", "nutcracker"), "--version"),
             Self::Bare => (program("memcached", "memcached"), "--version"),
         };
@@ -69,7 +69,11 @@ impl Kind {
 
 /// More clients than any row has.
 const CLIENTS: usize = 8192;
-const KETCH: &str = env!("CARGO_BIN_EXE_ketch");
+
+/// The ketch that cargo built for this, or the one that the environment names.
+fn built() -> PathBuf {
+    std::env::var_os("BENCHED_KETCH").map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_ketch")), PathBuf::from)
+}
 
 /// A memcached with one thread, room for every row's keys, and items a little over 1 MiB.
 ///
@@ -107,8 +111,36 @@ impl Subject {
                 Ok(Self { kind, tcp: Address::Tcp(address), unix: None, process })
             }
             Kind::Twemproxy => twemproxy(cores, nodes, folder),
-            Kind::Ketch => ketch(cores, workers, nodes, folder),
+            Kind::Ketch => Self::ketch(cores, workers, nodes, folder, ""),
         }
+    }
+
+    /// ketch with the same placement as twemproxy, so that both have the same keys on the same servers; `settings` are
+    /// more keys of the pool.
+    ///
+    /// # Errors
+    ///
+    /// When it ends at start.
+    pub fn ketch(
+        cores: &Cores,
+        workers: usize,
+        nodes: &[SocketAddr],
+        folder: &Path,
+        settings: &str,
+    ) -> anyhow::Result<Self> {
+        let (tcp, socket) = (loopback()?, folder.join(format!("ketch-{}.sock", free_port()?)));
+        let nodes: Vec<String> = nodes.iter().map(SocketAddr::to_string).collect();
+        let text = format!(
+            "workers: {workers}\nlimits: {{ connections: {CLIENTS} }}\nlisteners: {{ memcached: [\"{tcp}\", \"unix:{}\"], http: [] }}\n\
+         admin: off\npools:\n  main:\n    protocol: memcached\n    nodes: {nodes:?}\n    distribution: ketama\n    hash: fnv1a_64\n    \
+         compatibility: twemproxy\n{settings}routes:\n  - pool: main\n",
+            socket.display()
+        );
+        let file = folder.join(format!("ketch-{}.yaml", tcp.port()));
+        std::fs::write(&file, text)?;
+        let arguments = ["--config".to_owned(), file.display().to_string()];
+        let process = Process::start(&cores.subject, &built(), &arguments, file.with_extension("log"))?;
+        listening(Kind::Ketch, process, tcp, socket)
     }
 }
 
@@ -130,23 +162,6 @@ fn twemproxy(cores: &Cores, nodes: &[SocketAddr], folder: &Path) -> anyhow::Resu
     let program = program("nutcracker", "nutcracker")?;
     let process = Process::start(&cores.subject, &program, &arguments.map(str::to_owned), file.with_extension("log"))?;
     listening(Kind::Twemproxy, process, tcp, socket)
-}
-
-/// ketch with the same placement as twemproxy, so that both have the same keys on the same servers.
-fn ketch(cores: &Cores, workers: usize, nodes: &[SocketAddr], folder: &Path) -> anyhow::Result<Subject> {
-    let (tcp, socket) = (loopback()?, folder.join(format!("ketch-{}.sock", free_port()?)));
-    let nodes: Vec<String> = nodes.iter().map(SocketAddr::to_string).collect();
-    let text = format!(
-        "workers: {workers}\nlimits: {{ connections: {CLIENTS} }}\nlisteners: {{ memcached: [\"{tcp}\", \"unix:{}\"], http: [] }}\n\
-         admin: off\npools:\n  main:\n    protocol: memcached\n    nodes: {nodes:?}\n    distribution: ketama\n    hash: fnv1a_64\n    \
-         compatibility: twemproxy\nroutes:\n  - pool: main\n",
-        socket.display()
-    );
-    let file = folder.join(format!("ketch-{}.yaml", tcp.port()));
-    std::fs::write(&file, text)?;
-    let arguments = ["--config".to_owned(), file.display().to_string()];
-    let process = Process::start(&cores.subject, Path::new(KETCH), &arguments, file.with_extension("log"))?;
-    listening(Kind::Ketch, process, tcp, socket)
 }
 
 fn listening(kind: Kind, mut process: Process, tcp: SocketAddr, socket: PathBuf) -> anyhow::Result<Subject> {
