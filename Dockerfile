@@ -9,6 +9,7 @@ WORKDIR /ketch
 COPY Cargo.toml Cargo.lock ./
 COPY src src
 COPY benches benches
+COPY tests/instructions tests/instructions
 RUN cargo build --locked --profile dist --bin ketch && strip target/dist/ketch
 
 # Nothing but libc, and a user who is not root.
