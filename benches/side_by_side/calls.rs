@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
 use serde::Serialize;
@@ -13,6 +13,8 @@ use crate::process::program;
 
 /// How long a tracer has to attach before the load starts, and to hear of the last calls.
 const SETTLE: Duration = Duration::from_millis(500);
+/// How long it may take to write its figures and end.
+const PATIENCE: Duration = Duration::from_secs(20);
 /// Counts to make before giving up on two in a row that agree.
 const ATTEMPTS: usize = 4;
 /// By how much of the greater they may differ. perf has been seen to leave out a whole thread.
@@ -95,10 +97,24 @@ fn traced(
     let operations = if early.is_none() { load() } else { Ok(0) };
     std::thread::sleep(SETTLE);
     Command::new("kill").args(["-INT", &tracer.id().to_string()]).stderr(Stdio::null()).status()?;
-    tracer.wait()?;
+    ended(&mut tracer)?;
     ensure!(early.is_none(), "it may not trace here");
     ensure!(!std::fs::read_to_string(&said)?.contains("LOST"), "it lost events");
     Ok((std::fs::read_to_string(&output).context("it wrote nothing")?, operations?))
+}
+
+/// Waits for the end of a tracer that was told to end.
+fn ended(tracer: &mut Child) -> anyhow::Result<()> {
+    let end = Instant::now() + PATIENCE;
+    while tracer.try_wait()?.is_none() {
+        if Instant::now() > end {
+            tracer.kill()?;
+            tracer.wait()?;
+            bail!("it did not end within {PATIENCE:?}");
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    Ok(())
 }
 
 fn pair(line: &str, name: usize, count: usize) -> Option<(String, u64)> {
