@@ -42,11 +42,8 @@ use figures::Figures;
 use rows::Row;
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let keep = arguments.iter().any(|argument| argument == "--keep");
-    let bless = arguments.iter().any(|argument| argument == "--bless");
-    let names: Vec<&str> = arguments.iter().map(String::as_str).filter(|name| !name.starts_with('-')).collect();
-    let chosen = rows::chosen(if bless { &[] } else { &names });
+    let Asked { bless, keep, names } = Asked::from(std::env::args().skip(1));
+    let chosen = rows::chosen(&names);
     if chosen.is_empty() {
         // `cargo test NAME` gives every test program the name of a test.
         return finish(0, 0);
@@ -64,6 +61,35 @@ fn main() -> ExitCode {
     let verdict = counted.against(&Figures::read());
     print!("{}", verdict.text);
     finish(chosen.len() - verdict.failed, verdict.failed)
+}
+
+/// What the command line wants.
+#[derive(Default)]
+struct Asked {
+    bless: bool,
+    keep: bool,
+    /// Of rows, or of a test, as cargo passes them to every test program.
+    names: Vec<String>,
+}
+
+impl Asked {
+    /// Passes over what only the standard harness knows.
+    fn from(mut arguments: impl Iterator<Item = String>) -> Self {
+        let mut asked = Self::default();
+        while let Some(argument) = arguments.next() {
+            match argument.as_str() {
+                "--bless" => asked.bless = true,
+                "--keep" => asked.keep = true,
+                "--test-threads" | "--skip" | "--format" | "--color" => drop(arguments.next()),
+                flag if flag.starts_with('-') => {}
+                _ => asked.names.push(argument),
+            }
+        }
+        if asked.bless {
+            asked.names.clear(); // the file has one list of what it was made with, for all rows
+        }
+        asked
+    }
 }
 
 /// Instructions for each operation.

@@ -38,9 +38,9 @@ const ROWS: [Row; 5] = [
 ];
 
 /// The rows that `names` name, or all; none when the names are of something else.
-pub fn chosen(names: &[&str]) -> Vec<&'static Row> {
-    let all = names.is_empty() || names.contains(&"instructions");
-    ROWS.iter().filter(|row| all || names.contains(&row.name)).collect()
+pub fn chosen(names: &[String]) -> Vec<&'static Row> {
+    let all = names.is_empty() || names.iter().any(|name| name == "instructions");
+    ROWS.iter().filter(|row| all || names.iter().any(|name| name == row.name)).collect()
 }
 
 impl Row {
