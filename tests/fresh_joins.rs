@@ -212,7 +212,9 @@ fn a_read_does_not_join_across_a_write_in_the_pipe() {
 fn no_read_returns_a_value_older_than_its_arrival() {
     let node = Memcached::start();
     let slow = slow_relay(node.port);
-    let ketch = |address: String, workers| Ketch::start(&format!("workers: {workers}\n{}", pool(&[address], PATIENT)));
+    let ketch = |address: String, workers| {
+        Ketch::start_with_http(&format!("workers: {workers}\n{}", pool(&[address], PATIENT)))
+    };
     let ketches = [ketch(slow.address(), 1), ketch(node.address(), 2)];
     let history = History::default();
     ketches[0].connect().expect("set n 0 0 1\r\n0\r\n", "STORED\r\n");
@@ -221,8 +223,8 @@ fn no_read_returns_a_value_older_than_its_arrival() {
         let end = End(&history.over);
         for ketch in &ketches {
             for reader in 0..8 {
-                let (address, history) = (ketch.memcached, &history);
-                scope.spawn(move || history.read(address, reader));
+                let history = &history;
+                scope.spawn(move || history.read(ketch, reader));
             }
         }
         let writers: Vec<_> = ketches
@@ -278,16 +280,17 @@ impl History {
         }
     }
 
-    fn read(&self, address: SocketAddr, reader: u64) {
-        let mut client = Client::connect(address);
+    fn read(&self, ketch: &Ketch, reader: u64) {
+        let (mut client, mut browser) = (ketch.connect(), Client::connect(ketch.http.unwrap()));
         let mut random = fastrand::Rng::with_seed(reader);
         while !self.over.load(SeqCst) {
             let register = random.usize(0..2);
             let key = ["n", "k"][register];
-            let ask = ["get ", "gets ", "mg ", "get other "][random.usize(0..4)];
+            let ask = ["get ", "gets ", "mg ", "get other ", "GET "][random.usize(0..5)];
             let least = self.told[register].load(SeqCst);
             let value = match ask {
                 "mg " => meta_read(&mut client, key),
+                "GET " => http_read(&mut browser, key),
                 _ => read(&mut client, &format!("{ask}{key}\r\n")),
             };
             assert!(value >= least, "{ask}{key} gave {value} after {least} was told");
@@ -309,6 +312,20 @@ fn read(client: &mut Client, line: &str) -> u64 {
 fn meta_read(client: &mut Client, key: &str) -> u64 {
     assert!(client.ask(&format!("mg {key} v")).starts_with("VA "));
     client.line().parse().unwrap()
+}
+
+fn http_read(client: &mut Client, key: &str) -> u64 {
+    client.say(format!("GET /v1/keys/{key} HTTP/1.1\r\nHost: ketch\r\n\r\n"));
+    assert_eq!(client.line(), "HTTP/1.1 200 OK");
+    let mut length = 0;
+    loop {
+        let line = client.line();
+        let Some((name, value)) = line.split_once(": ") else { break };
+        if name == "content-length" {
+            length = value.parse().unwrap();
+        }
+    }
+    String::from_utf8(client.bytes(length)).unwrap().parse().unwrap()
 }
 
 /// A way to the node that takes a millisecond, so that reads come while others are under way.
