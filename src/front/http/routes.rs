@@ -1,7 +1,9 @@
 //! What may be asked, by path and method. `openapi.json` says the same to clients, and a test that it does.
 
 use hyper::body::Incoming;
-use hyper::header::{ALLOW, HOST, HeaderMap, HeaderValue, TRANSFER_ENCODING};
+use hyper::header::{ALLOW, HOST, HeaderValue, TRANSFER_ENCODING};
+use hyper::http::request::Parts;
+use hyper::http::uri::Authority;
 use hyper::{Method, Request, Response, StatusCode, Version};
 
 use super::caller::Caller;
@@ -81,19 +83,9 @@ impl Route {
 /// What the client is told instead.
 pub(super) async fn respond(caller: Caller, request: Request<Incoming>) -> Result<Response<Content>, Problem> {
     let (head, incoming) = request.into_parts();
-    if head.version == Version::HTTP_11 && head.headers.get_all(HOST).iter().count() != 1 {
-        return Err(Problem::bad("an HTTP/1.1 request has one Host header"));
-    }
-    if head.headers.get_all(TRANSFER_ENCODING).iter().any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"chunked"))
-    {
-        let detail = "Transfer-Encoding is chunked or nothing: what is packed in another way would be stored so";
-        return Err(Problem::new(StatusCode::NOT_IMPLEMENTED, detail).closing());
-    }
+    judge(&head)?;
     if head.method == Method::OPTIONS && head.uri.path() == "*" {
         return Ok(allowed("GET, HEAD, PUT, POST, DELETE, OPTIONS"));
-    }
-    if head.uri.path_and_query().map_or(0, |target| target.as_str().len()) > MAX_TARGET {
-        return Err(Problem::new(StatusCode::URI_TOO_LONG, format!("a target has at most {MAX_TARGET} bytes")));
     }
     let Some((route, segment)) = Route::find(head.uri.path()) else {
         return Err(Problem::new(StatusCode::NOT_FOUND, "there is nothing here: see /openapi.json"));
@@ -104,14 +96,11 @@ pub(super) async fn respond(caller: Caller, request: Request<Incoming>) -> Resul
     if head.method == Method::OPTIONS {
         return Ok(allowed(route.allow));
     }
-    if is_cross_site(&head.method, &head.headers) {
-        return Err(Problem::new(StatusCode::FORBIDDEN, "a page of another site may not do this"));
-    }
     let query = Query::parse(head.uri.query(), route.parameters(&head.method))?;
     let key = || -> Result<Key, Problem> { target::key(segment) };
     let (method, headers) = (&head.method, &head.headers);
     match (route.resource, method) {
-        (Resource::Page, _) => Ok(page::page(headers.get(HOST))),
+        (Resource::Page, _) => Ok(page::page(host(&head))),
         (Resource::Description, _) => Ok(page::description()),
         (Resource::Stats, _) => stats::get(&caller, &query),
         (Resource::Batch, _) => batch::get(caller, headers, incoming).await,
@@ -123,9 +112,31 @@ pub(super) async fn respond(caller: Caller, request: Request<Incoming>) -> Resul
     }
 }
 
-/// A page of another site can have its browser post without asking; browsers say so.
-fn is_cross_site(method: &Method, headers: &HeaderMap) -> bool {
-    !method.is_safe() && headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site")
+/// The address by which the client came: h2 says it in the target.
+fn host(head: &Parts) -> Option<&str> {
+    let authority = head.uri.authority().map(Authority::as_str);
+    authority.or_else(|| head.headers.get(HOST)?.to_str().ok())
+}
+
+/// What holds for every request, whatever it asks for.
+fn judge(head: &Parts) -> Result<(), Problem> {
+    if head.version == Version::HTTP_11 && head.headers.get_all(HOST).iter().count() != 1 {
+        return Err(Problem::bad("an HTTP/1.1 request has one Host header"));
+    }
+    let is_plain = |coding: &HeaderValue| coding.as_bytes().eq_ignore_ascii_case(b"chunked");
+    if !head.headers.get_all(TRANSFER_ENCODING).iter().all(is_plain) {
+        let detail = "Transfer-Encoding is chunked or nothing: what is packed in another way would be stored so";
+        return Err(Problem::new(StatusCode::NOT_IMPLEMENTED, detail).closing());
+    }
+    if head.uri.path_and_query().map_or(0, |target| target.as_str().len()) > MAX_TARGET {
+        return Err(Problem::new(StatusCode::URI_TOO_LONG, format!("a target has at most {MAX_TARGET} bytes")));
+    }
+    // A page of another site can have its browser post without asking; browsers say so.
+    let is_cross_site = head.headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site");
+    match is_cross_site && !head.method.is_safe() {
+        true => Err(Problem::new(StatusCode::FORBIDDEN, "a page of another site may not do this")),
+        false => Ok(()),
+    }
 }
 
 fn allowed(methods: &'static str) -> Response<Content> {
