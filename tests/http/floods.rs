@@ -55,7 +55,7 @@ fn floods_are_ended_and_keep_nobody_waiting() {
     }
     let asked = Instant::now();
     reads(address);
-    assert!(asked.elapsed() < Duration::from_secs(2), "a good client waited {:?}", asked.elapsed());
+    assert!(asked.elapsed() < Duration::from_secs(5), "a good client waited {:?}", asked.elapsed());
     let grown = resident(served.ketch.process.id()).saturating_sub(before);
     assert!(grown < 64 << 20, "{} KiB more are resident", grown >> 10);
 }
