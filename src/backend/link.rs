@@ -48,7 +48,9 @@ impl Link {
         let form = Form::of(&node.settings());
         let way = match &node.place {
             Place::Embedded(store) => Way::Store(store.clone()),
-            Place::Cluster(seeds) => Way::Cluster(Cluster::open(node.clone(), seeds.clone(), Charge::new(memory))),
+            Place::Cluster(seeds) => {
+                Way::Cluster(Cluster::open(node.clone(), seeds.clone(), cells.clone(), Charge::new(memory)))
+            }
             Place::Remote(endpoint) => {
                 let open = || Connection::open(node.clone(), endpoint.clone(), cells.clone(), Charge::new(memory));
                 let connections: Rc<[_]> = (0..form.connections).map(|_| open()).collect();

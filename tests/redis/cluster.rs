@@ -53,6 +53,17 @@ fn clients_pass_and_nothing_is_lost() {
     }
     client.expect("get n3\r\n", "VALUE n3 0 1\r\n3\r\nEND\r\n");
     assert_eq!((counted(&mut client, "oom"), counted(&mut client, "wrongtype")), (3, 2));
+
+    // As one node, named by its first seed; ketch does not hear which of its servers answered.
+    let node = format!("node=\"{}\"", cluster.servers[1].address());
+    let metrics = ketch.look("/metrics").1;
+    let figure = |name: &str| -> f64 {
+        let line = metrics.lines().find(|line| line.starts_with(name) && line.contains(&node));
+        let value = line.and_then(|line| line.rsplit(' ').next()).and_then(|value| value.parse().ok());
+        value.unwrap_or_else(|| panic!("no {name}"))
+    };
+    assert_eq!((figure("ketch_node_connections"), figure("ketch_node_inflight")), (2.0, 0.0));
+    assert!(figure("ketch_node_request_duration_seconds_count") > 1000.0);
 }
 
 /// A server that reads its keys from the disk has carried nothing out: it is asked again until the time is over. (A
