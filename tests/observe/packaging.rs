@@ -60,6 +60,36 @@ fn systemd_is_told_of_readiness_of_a_reload_and_of_the_end() {
     assert!(status.success());
 }
 
+/// There is no daemon here to build the image: what it copies is copied, and cargo must find a whole package in it.
+#[test]
+fn the_image_has_all_that_its_build_needs() {
+    let dockerfile = std::fs::read_to_string(root().join("Dockerfile")).unwrap();
+    let ignored = std::fs::read_to_string(root().join(".dockerignore")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let copies =
+        dockerfile.lines().filter_map(|line| line.strip_prefix("COPY ")).filter(|line| !line.starts_with("--"));
+    for line in copies {
+        let words: Vec<_> = line.split(' ').collect();
+        for source in &words[..words.len() - 1] {
+            assert!(ignored.lines().any(|line| line.strip_prefix('!') == Some(source)), "{source} is ignored");
+            let to = folder.path().join(source);
+            std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+            run(Command::new("cp").arg("-r").arg(root().join(source)).arg(to));
+        }
+    }
+    let manifest = folder.path().join("Cargo.toml");
+    let arguments = ["metadata", "--locked", "--offline", "--no-deps", "--format-version", "1", "--manifest-path"];
+    let found = run(Command::new(env!("CARGO")).args(arguments).arg(&manifest));
+    // A target that the manifest names and whose file is not there is left out here, and an error when it is built.
+    let text = std::fs::read_to_string(manifest).unwrap();
+    let named: Vec<_> =
+        text.split("\n[[").skip(1).filter_map(|part| part.split("name = \"").nth(1)?.split('"').next()).collect();
+    assert!(named.len() >= 3, "{named:?}");
+    for name in named.into_iter().chain(["ketch"]) {
+        assert!(found.contains(&format!("\"name\":\"{name}\"")), "{name} is not copied");
+    }
+}
+
 #[test]
 fn the_manifests_fit_the_schemas_of_kubernetes() {
     let folder = root().join("config/kubernetes");
