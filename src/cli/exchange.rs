@@ -62,7 +62,8 @@ pub(super) fn exchange(url: &Url, method: &str, path: &str, body: &[u8]) -> anyh
     let answer = read_answer(&mut BufReader::new(&stream));
     match (answer, sent) {
         (Err(_), Err(error)) => Err(error).with_context(|| format!("{url} broke the connection")),
-        (answer, _) => answer.with_context(|| format!("{url} did not answer as HTTP has it")),
+        (answer, _) => answer
+            .with_context(|| format!("{url} did not answer as HTTP has it; is that an address of listeners.http?")),
     }
 }
 

@@ -151,7 +151,10 @@ fn raise_descriptors(config: &Config) {
 
 /// One line that says what listens, what is behind it, and how to change that.
 fn announce(config: &Config, origin: Option<&str>, doors: &Doors<Door>) {
-    let listening = |door| doors.endpoints(door).map(ToString::to_string).collect::<Vec<_>>().join(" ");
+    let listening = |door| match doors.endpoints(door).map(ToString::to_string).collect::<Vec<_>>().join(" ") {
+        none if none.is_empty() => "off".to_owned(),
+        addresses => addresses,
+    };
     let pools: Vec<_> = config
         .pools
         .iter()

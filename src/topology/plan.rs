@@ -175,6 +175,7 @@ mod tests {
             ("{nodes: [a:1, b:1], distribution: modula}", "{nodes: [a:1, b:1, c:1], distribution: modula}", "ketama"),
             ("{nodes: [a:1, b:1], distribution: jump}", "{nodes: [c:1, a:1, b:1], distribution: jump}", "at the end"),
             ("{nodes: [a:1, b:1]}", "{nodes: [a:1, b:1], hash: crc32a}", "other rules"),
+            ("{nodes: [a:1, b:1]}", "{nodes: [a:1, c:1]}", "if both have one name"),
         ] {
             let plan = plan(old, new);
             assert!(plan.warnings.iter().any(|warning| warning.contains(why)), "{new}: {:?}", plan.warnings);

@@ -93,6 +93,12 @@ impl PoolPlan {
             "modula gives most keys another node whenever the list grows or shrinks; ketama would not".to_owned()
         } else if after.placement.distribution == Distribution::Jump {
             "with jump, nodes come and go at the end of the list only".to_owned()
+        } else if [Change::In, Change::Out].map(|change| self.nodes.iter().any(|node| node.change == change))
+            == [true; 2]
+        {
+            "servers come and go at once; one that takes another's place takes its keys and no more if both have one name \
+             (host:port name)"
+                .to_owned()
         } else {
             "nodes change their parts all round".to_owned()
         };
