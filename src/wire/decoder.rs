@@ -101,14 +101,18 @@ impl CommandDecoder {
                     self.state = State::Line { scanned: 0 };
                 }
                 State::Line { scanned } => {
-                    if *scanned == 0
-                        && let Some((parsed, len)) = classic::plain(buffer, self.value_size)
-                    {
-                        buffer.advance(len);
-                        if let Some(command) = self.take(parsed, buffer) {
+                    if *scanned == 0 {
+                        if let Some((command, len)) = classic::plain_get(buffer) {
+                            buffer.advance(len);
                             return Some(command);
                         }
-                        continue;
+                        if let Some((awaited, len)) = classic::plain_set(buffer, self.value_size) {
+                            buffer.advance(len);
+                            match self.await_value(awaited, buffer) {
+                                None => continue,
+                                command => return command,
+                            }
+                        }
                     }
                     let Some(end) = memchr::memchr(b'\n', buffer.get(*scanned..)?).map(|at| at + *scanned) else {
                         *scanned = buffer.len();
@@ -174,26 +178,26 @@ impl CommandDecoder {
         };
         let parsed = parse(line, self.value_size);
         buffer.advance(end + 1);
-        self.take(parsed, buffer)
-    }
-
-    /// What a line came to, which `buffer` is behind now.
-    #[inline]
-    fn take(&mut self, parsed: Parsed, buffer: &mut BytesMut) -> Option<Command> {
         match parsed {
             Parsed::Command(Command::Close(closing)) => Some(self.close(closing, buffer)),
             Parsed::Command(command) => Some(command),
-            Parsed::Awaits(awaited) if buffer.len() >= awaited.len + 2 => Some(awaited.complete(buffer)),
-            Parsed::Awaits(awaited) => {
-                // The loop comes by the state once more and sees what is wanted.
-                self.state = State::Value(awaited);
-                None
-            }
+            Parsed::Awaits(awaited) => self.await_value(awaited, buffer),
             Parsed::Swallows(command, left) => {
                 self.state = State::Swallow { left };
                 Some(command)
             }
         }
+    }
+
+    /// The command whose value is the next, if that is whole.
+    #[inline]
+    fn await_value(&mut self, awaited: Awaited, buffer: &mut BytesMut) -> Option<Command> {
+        if buffer.len() >= awaited.len + 2 {
+            return Some(awaited.complete(buffer));
+        }
+        // The loop comes by the state once more and sees what is wanted.
+        self.state = State::Value(awaited);
+        None
     }
 
     /// The awaited value, which is whole.

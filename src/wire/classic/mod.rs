@@ -10,19 +10,12 @@ use super::decoder::Parsed;
 use super::word::Words;
 use crate::model::StoreMode;
 
+pub use retrieval::plain_get;
+pub use storage::plain_set;
+
 const ERROR: &[u8] = b"ERROR";
 const BAD_FORMAT: &[u8] = b"CLIENT_ERROR bad command line format";
 const BAD_EXPTIME: &[u8] = b"CLIENT_ERROR invalid exptime argument";
-
-/// A plain `get` or `set` at the front of `input`, and how long its line is with its end; `None` for all else.
-#[inline]
-pub fn plain(input: &[u8], value_size: usize) -> Option<(Parsed, usize)> {
-    match input.first()? {
-        b'g' => retrieval::plain_get(input).map(|(command, len)| (command.into(), len)),
-        b's' => storage::plain_set(input, value_size),
-        _ => None,
-    }
-}
 
 /// The command `name` with what stands behind it.
 #[inline]

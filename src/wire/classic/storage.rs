@@ -10,7 +10,7 @@ use crate::wire::word::{Arguments, Words, word_len};
 /// The commonest store by far, a `set` with nothing odd about it, at the front of `input`, and how long its line is with
 /// its end. `None` for all others, and while there is no end: they are looked at with more care.
 #[inline]
-pub fn plain_set(input: &[u8], value_size: usize) -> Option<(Parsed, usize)> {
+pub fn plain_set(input: &[u8], value_size: usize) -> Option<(Awaited, usize)> {
     let word = input.strip_prefix(b"set ")?;
     let (key, rest) = word.split_at(word_len(&word[..word.len().min(MAX_KEY + 1)]));
     let (flags, rest) = number::leading(rest.strip_prefix(b" ")?)?;
@@ -23,7 +23,7 @@ pub fn plain_set(input: &[u8], value_size: usize) -> Option<(Parsed, usize)> {
         return None;
     }
     let head = Head::Classic { mode: StoreMode::Set, key, flags, expiry, silent: false };
-    Some((Parsed::Awaits(Awaited { head, len }), input.len() - rest.len()))
+    Some((Awaited { head, len }, input.len() - rest.len()))
 }
 
 /// Every storage command but `cas`: `<key> <flags> <exptime> <bytes> [noreply]`.
