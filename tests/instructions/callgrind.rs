@@ -1,16 +1,20 @@
 //! ketch under valgrind's callgrind, with a hand on when it runs.
 
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::support::{Process, free_port, program, wait_for};
+use crate::support::{Process, free_port, identity, program, wait_for};
 
 /// Between two looks at what a thread does.
 const LOOK: Duration = Duration::from_micros(100);
+/// How long a step may take under callgrind, on a machine that has other things to do.
+pub const PATIENCE: Duration = Duration::from_secs(120);
+/// How often it is started on another port when somebody else was quicker.
+const ATTEMPTS: usize = 5;
 /// The name of the thread whose instructions count.
 const WORKER: &str = "ketch-worker-0";
 /// How the names of callgrind's files begin, one a thread.
@@ -46,7 +50,13 @@ impl Counted {
     ///
     /// Under callgrind everything takes some fifty times as long, so no time limit is to run out.
     pub fn start(ketch: &Path, nodes: &[String]) -> Self {
-        let address: SocketAddr = ([127, 0, 0, 1], free_port()).into();
+        let started = (0..ATTEMPTS).find_map(|_| Self::try_on(free_port(), ketch, nodes));
+        started.expect("ketch ends at once under valgrind, or no port stays free")
+    }
+
+    /// `None` when somebody else was quicker to take the port.
+    fn try_on(port: u16, ketch: &Path, nodes: &[String]) -> Option<Self> {
+        let address: SocketAddr = ([127, 0, 0, 1], port).into();
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("ketch.yaml");
         let text = format!(
@@ -66,13 +76,17 @@ impl Counted {
             .stderr(std::fs::File::create(folder.path().join("log")).unwrap());
         let mut process = Process::spawn(&mut command);
         let log = folder.path().join("log");
-        wait_for("ketch to listen", || {
-            let ended = process.0.try_wait().unwrap();
-            assert!(ended.is_none(), "it ended at start: {}", std::fs::read_to_string(&log).unwrap());
-            TcpStream::connect(address).ok()
-        });
+        let end = Instant::now() + PATIENCE;
+        while identity(address) != Some(process.id()) {
+            if process.0.try_wait().unwrap().is_some() {
+                eprintln!("{}", std::fs::read_to_string(&log).unwrap());
+                return None;
+            }
+            assert!(Instant::now() < end, "ketch does not listen: {}", std::fs::read_to_string(&log).unwrap());
+            std::thread::sleep(10 * LOOK);
+        }
         let worker = wait_for("a worker", || worker(process.id()));
-        Self { process, address, worker, folder }
+        Some(Self { process, address, worker, folder })
     }
 
     /// Waits until its worker sleeps until something arrives.
@@ -109,14 +123,14 @@ impl Counted {
 
     fn wait_for(&self, file: &str, condition: impl Fn(&str) -> bool) {
         let path = self.worker.join(file);
-        let end = std::time::Instant::now() + crate::support::PATIENCE;
+        let end = Instant::now() + PATIENCE;
         loop {
             let text = std::fs::read_to_string(&path)
                 .unwrap_or_else(|error| panic!("cannot read {}: {error}", path.display()));
             if condition(&text) {
                 return;
             }
-            assert!(std::time::Instant::now() < end, "the worker does not come to rest: {text}");
+            assert!(Instant::now() < end, "the worker does not come to rest: {text}");
             std::thread::sleep(LOOK);
         }
     }

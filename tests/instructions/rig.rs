@@ -5,10 +5,10 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::callgrind::Counted;
+use crate::callgrind::{Counted, PATIENCE};
 use crate::lines::Lines;
 use crate::rows::{self, CLIENTS, Row};
-use crate::support::{Client, Memcached, PATIENCE};
+use crate::support::{Client, Memcached};
 
 /// Between two looks at what ketch does.
 const LOOK: Duration = Duration::from_micros(100);

@@ -48,7 +48,7 @@ pub fn listens(process: &mut Process, address: SocketAddr) -> bool {
 }
 
 /// The process that `stats` names.
-fn identity(address: SocketAddr) -> Option<u32> {
+pub fn identity(address: SocketAddr) -> Option<u32> {
     let mut stream = TcpStream::connect(address).ok()?;
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream.write_all(b"stats\r\nquit\r\n").ok()?;
