@@ -10,7 +10,7 @@ use std::io::{ErrorKind, Write};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use support::fake::Fake;
+use support::fake::{Fake, echo};
 use support::{Client, Ketch, Memcached, pool, wait_for};
 
 /// All that ketch may hold for clients and nodes.
@@ -103,6 +103,27 @@ fn a_million_requests_of_a_client_that_never_reads_make_nothing_grow() {
     for number in 0..whole.min(20_000) {
         let key = number % 100;
         deaf.expect("", format!("VALUE k{key} 0 3\r\nv{key:02}\r\nEND\r\n"));
+    }
+}
+
+/// Nobody knows yet how large a new client's values are: it is not to be let ask for more than there is room for.
+#[test]
+fn a_first_burst_of_large_reads_is_answered() {
+    let node = Memcached::start();
+    let ketch = over(&node.address(), "");
+    let value = "v".repeat(LARGE);
+    for number in 0..50 {
+        ketch.connect().expect(format!("set k{number} 0 0 {LARGE}\r\n{value}\r\n"), "STORED\r\n");
+    }
+    let mut clients: Vec<_> = (0..4).map(|_| ketch.connect()).collect();
+    let burst: String = (0..50).map(|number| format!("get k{number}\r\n")).collect();
+    clients.iter_mut().for_each(|client| client.say(&burst));
+    for client in &mut clients {
+        for number in 0..50 {
+            assert_eq!(client.line(), format!("VALUE k{number} 0 {LARGE}"));
+            client.bytes(LARGE + 2);
+            assert_eq!(client.line(), "END");
+        }
     }
 }
 
@@ -273,17 +294,27 @@ fn a_read_of_half_a_gigabyte_holds_no_more_than_there_is() {
     }
 }
 
+/// After so many answers a client's values are known to be small, and it may have many on the way.
+const KNOWN: usize = 10;
+
 #[test]
 fn requests_past_what_may_wait_for_a_node_are_refused() {
-    let node = Fake::start(support::fake::Talk::ignore);
+    let node = Fake::start(|talk| {
+        for _ in 0..KNOWN {
+            let Some(said) = talk.hear() else { return };
+            talk.say(echo(&said));
+        }
+        talk.ignore();
+    });
     let settings = "max_inflight: 100, request_timeout: 2s, coalesce: false, health: { max_ejected: 0% }";
     let ketch = Ketch::start(&format!(
         "workers: 1\n{}",
         pool(&[node.address()], &format!("{settings}, reads_on_error: error"))
     ));
     let mut client = ketch.connect();
+    client.expect("get k\r\n".repeat(KNOWN), "VALUE k 0 1\r\nk\r\nEND\r\n".repeat(KNOWN));
     client.say("get k\r\n".repeat(100));
-    wait_for("the node to hear them", || (node.heard("get") == 100).then_some(()));
+    wait_for("the node to hear them", || (node.heard("get") == KNOWN + 100).then_some(()));
     assert_eq!(ketch.connect().ask("get k"), "SERVER_ERROR too many requests waiting for the cache node");
     for _ in 0..100 {
         assert_eq!(client.line(), "SERVER_ERROR cache node did not answer in time");

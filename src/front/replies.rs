@@ -30,6 +30,8 @@ struct Queue {
     first: u64,
     /// Values are about this large: what the open slots may come to.
     usual: usize,
+    /// And how large they may be all the same: half as much with every reply.
+    doubt: usize,
     task: Option<Waker>,
 }
 
@@ -45,10 +47,14 @@ enum Slot {
 /// How large a client's values are taken to be before it has had any.
 const UNKNOWN: usize = 16 * 1024;
 
+/// What such a client's first replies may come to each: its first burst is eight requests, and twice as many with every
+/// small reply. A hundred reads of a megabyte at once would find no room.
+const DOUBT: usize = 256 * 1024;
+
 impl Replies {
     /// An empty queue whose values may hold `share` bytes even when memory is scarce.
     pub(super) fn new(charge: Charge, share: usize) -> Rc<Self> {
-        let queue = RefCell::new(Queue { slots: VecDeque::new(), first: 0, usual: UNKNOWN, task: None });
+        let queue = RefCell::new(Queue { slots: VecDeque::new(), first: 0, usual: UNKNOWN, doubt: DOUBT, task: None });
         Rc::new(Self { queue, charge, share: Cell::new(share), closing: Cell::new(false) })
     }
 
@@ -104,7 +110,7 @@ impl Replies {
     /// Bytes of the keys and values that wait for their turn, and about what the open requests will add.
     pub(super) fn expected(&self) -> usize {
         let queue = self.queue.borrow();
-        self.charge.held() + queue.slots.len() * queue.usual
+        self.charge.held() + queue.slots.len() * queue.usual.max(queue.doubt)
     }
 
     /// Where else the client's bytes are charged.
@@ -153,6 +159,7 @@ impl Receive for Replies {
         let Some(Slot::Node(_, answer @ None)) = queue.slots.get_mut(place) else { return };
         let weight = reply.weight();
         queue.usual = (queue.usual - queue.usual / 8).max(weight);
+        queue.doubt /= 2;
         *answer = Some(reply);
         if !self.charge.add_fairly(weight, self.share.get()) {
             self.charge.tell();
