@@ -19,7 +19,7 @@ use crate::memory::{Charge, Memory};
 use crate::metrics::Hub;
 use crate::model::{HashKind, Key, Keys, Read, Reply, ReplyTo, Request};
 use crate::ring::{Member, Ring, label};
-use crate::route::{Broadcast, Gather, Lane, Pool};
+use crate::route::{Broadcast, Gather, Lane, Pool, Window};
 
 pub use build::Draft;
 pub use current::{Current, Lookout};
@@ -30,6 +30,8 @@ pub use plan::{Change, NodePlan, Plan, PoolPlan, RoutePlan};
 pub struct Topology {
     config: Arc<Config>,
     pools: Vec<Arc<Pool>>,
+    /// By the number of the pool: the window in which its keys are handed over from another ring, while that is open.
+    windows: Vec<Option<Arc<Window>>>,
     /// Prefix and the number of its pool, the longest prefix first.
     routes: Vec<(Vec<u8>, usize)>,
 }
@@ -51,6 +53,11 @@ impl Topology {
     #[must_use]
     pub fn pools(&self) -> &[Arc<Pool>] {
         &self.pools
+    }
+
+    /// Every pool whose keys are being handed over from another ring.
+    pub fn windows(&self) -> impl Iterator<Item = (&Arc<Pool>, &Arc<Window>)> {
+        self.pools.iter().zip(&self.windows).filter_map(|(pool, window)| Some((pool, window.as_ref()?)))
     }
 
     /// What the route of `key` says that its values are, for those who ask over HTTP.
@@ -90,11 +97,11 @@ impl View {
     /// Opens a lane to every pool, with the connections that `earlier` has to nodes that stayed.
     #[must_use]
     pub fn open(topology: Arc<Topology>, place: &Place<'_>, earlier: Option<&Self>) -> Self {
-        let lane = |pool: &Arc<Pool>| {
+        let lane = |(pool, window): (&Arc<Pool>, &Option<Arc<Window>>)| {
             let before = earlier.and_then(|view| view.lanes.iter().find(|lane| lane.pool().name() == pool.name()));
-            Lane::open(pool.clone(), (place.hub, place.worker), place.memory, before)
+            Lane::open(pool.clone(), window.as_ref(), (place.hub, place.worker), place.memory, before)
         };
-        let lanes = topology.pools().iter().map(lane).collect();
+        let lanes = topology.pools.iter().zip(&topology.windows).map(lane).collect();
         Self { topology, lanes, memory: place.memory.clone() }
     }
 

@@ -70,6 +70,8 @@ struct Record {
     counted: bool,
     /// When it was put out.
     since: Option<Instant>,
+    /// It has left its pool: it is none of those of whom so many may be out.
+    departed: bool,
 }
 
 impl Health {
@@ -85,6 +87,7 @@ impl Health {
             sound: SOUND,
             counted: false,
             since: None,
+            departed: false,
         };
         Self {
             service: AtomicU8::new(Service::In as u8),
@@ -117,6 +120,16 @@ impl Health {
     /// From now on, it takes so much.
     pub fn tolerate(&self, tolerance: Tolerance) {
         self.record().tolerance = tolerance;
+    }
+
+    /// The node has left its pool, and is asked for a while yet. Whether it may be put out is no more a matter of how
+    /// many others are.
+    pub fn depart(&self) {
+        let record = &mut *self.record();
+        record.departed = true;
+        if std::mem::take(&mut record.counted) {
+            self.quota.give_back();
+        }
     }
 
     /// Follows the service from here on.
@@ -202,7 +215,7 @@ impl Health {
     /// A node that is not in is as far from it as in the beginning.
     fn set_back(&self, reason: Reason, now: SystemTime, record: &mut Record) -> Option<Change> {
         record.good_probes = 0;
-        record.counted = record.counted || self.quota.take();
+        self.take_place(record);
         self.put(record.out(), record);
         match record.history.state() {
             State::Probing => record.history.change(State::Ejected, reason, now),
@@ -267,13 +280,17 @@ impl Health {
             return is_in.then(|| record.history.change(State::Suspect, reason, now)).flatten();
         }
         record.relapses = if record.sound < SOUND { (record.relapses + 1).min(DOUBLINGS) } else { 0 };
-        record.counted = record.counted || self.quota.take();
+        self.take_place(record);
         if let Some(count) = self.ejections.get(reason as usize) {
             count.fetch_add(1, Relaxed);
         }
         record.good_probes = 0;
         self.put(record.out(), record);
         record.history.change(State::Ejected, reason, now)
+    }
+
+    fn take_place(&self, record: &mut Record) {
+        record.counted = record.counted || !record.departed && self.quota.take();
     }
 
     fn put(&self, service: Service, record: &mut Record) {
@@ -310,7 +327,7 @@ impl Record {
 
     /// What becomes of a node that is put out: without a place of the quota, it is held.
     fn out(&self) -> Service {
-        if self.counted { Service::Out } else { Service::Held }
+        if self.counted || self.departed { Service::Out } else { Service::Held }
     }
 }
 

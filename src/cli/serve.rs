@@ -61,6 +61,7 @@ async fn until_signal(source: Source, loaded: &Loaded, current: Current, dial: D
     let start = |index| Worker::start(index, &current, &hub);
     let workers = (0..config.workers).map(start).collect::<Result<Vec<_>, _>>().context("cannot start a worker")?;
     let posts: Vec<Post> = workers.iter().map(Worker::post).collect();
+    let looking = posts.clone();
     let (publisher, reloader) = Publisher::new(source, loaded, current.clone()).context("cannot wait for SIGHUP")?;
     let scope = Scope::new(hub.clone(), current.clone(), reloader);
     let pages = Rc::new(admin::Pages::new(scope.clone(), dial)?);
@@ -71,6 +72,7 @@ async fn until_signal(source: Source, loaded: &Loaded, current: Current, dial: D
     announce(config, origin.as_deref(), &house.doors);
     tokio::task::spawn_local(control::probe_all(current.clone()));
     tokio::task::spawn_local(control::sweep(current.clone()));
+    tokio::task::spawn_local(control::close_windows(current.clone(), move || looking.iter().for_each(Post::look)));
 
     let signal = tokio::select! {
         signal = control::ended() => signal.context("cannot wait for signals")?,

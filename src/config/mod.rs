@@ -13,7 +13,6 @@
 mod convert;
 mod media_type;
 mod node;
-mod not_yet;
 mod pool;
 mod problem;
 mod schema;

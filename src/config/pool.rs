@@ -85,6 +85,8 @@ fn belongings(at: &Field<'_>, typed: &PoolText, protocol: Protocol) {
         ("reads_on_error", typed.reads_on_error.text().is_some(), remote),
         ("on_ejected", typed.on_ejected.text().is_some(), remote),
         ("readmit", typed.readmit.text().is_some(), remote),
+        // A cluster moves its slots itself.
+        ("handover", typed.handover.text().is_some(), placed),
         ("user", typed.user.text().is_some(), redis),
         ("password", typed.password.is_some(), redis),
         ("database", typed.database.text().is_some(), &[Redis]),

@@ -130,10 +130,6 @@ impl<'a> Field<'a> {
         Self { report: self.report, path: self.path.index(index) }
     }
 
-    pub fn path(&self) -> &FieldPath {
-        &self.path
-    }
-
     /// Whether nothing is wrong with this field and all below it so far.
     pub fn is_clean(&self) -> bool {
         !self.report.0.borrow().iter().any(|finding| finding.path.starts_with(&self.path))

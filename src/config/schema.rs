@@ -5,24 +5,14 @@ use schemars::generate::SchemaSettings;
 use schemars::transform::RecursiveTransform;
 use serde_json::Value;
 
-use super::not_yet;
 use super::typed::FileText;
 
 /// The schema, draft 7 (which every editor reads), without references, so that each key shows its own words.
-///
-/// Keys that this version refuses are there, and say so.
 #[must_use]
 pub fn schema() -> Value {
     let mut settings = SchemaSettings::draft07().with_transform(RecursiveTransform(join_lines));
     settings.inline_subschemas = true;
-    let mut schema = settings.into_generator().into_root_schema_for::<FileText>().to_value();
-    for field in not_yet::fields() {
-        let pointer = field.replace(".*.", "/additionalProperties/properties/").replace('.', "/properties/");
-        if let Some(Value::String(words)) = schema.pointer_mut(&format!("/properties/{pointer}/description")) {
-            words.insert_str(0, concat!("Not yet in ketch ", env!("CARGO_PKG_VERSION"), ". "));
-        }
-    }
-    schema
+    settings.into_generator().into_root_schema_for::<FileText>().to_value()
 }
 
 /// Descriptions are paragraphs, whatever lines the source breaks them into.
@@ -49,7 +39,7 @@ mod tests {
         map
     }
 
-    /// Takes out what this version refuses, by asking for the whole and dropping each field that is told.
+    /// Takes out what belongs to other protocols, by asking for the whole and dropping each field that is told.
     fn parse_supported(mut file: Value) -> Config {
         for _ in 0..99 {
             let text = serde_json::to_string(&file).unwrap();
@@ -58,7 +48,7 @@ mod tests {
                 Err(error) => error.to_string(),
             };
             let field = error.lines().next().unwrap().split(": ").nth(1).unwrap();
-            assert!(error.lines().all(|line| line.contains(" yet (") || line.contains("belongs to")), "{error}");
+            assert!(error.lines().all(|line| line.contains("belongs to")), "{error}");
             let (parent, key) = field
                 .rsplit_once('.')
                 .map_or((String::new(), field), |(parent, key)| (format!("/{}", parent.replace('.', "/")), key));
@@ -78,12 +68,6 @@ mod tests {
         let written = parse_supported(file);
         let left_out = Config::parse("pools: {main: {nodes: ['10.0.0.1:11211']}}", "bare").unwrap();
         assert_eq!(written, left_out);
-    }
-
-    #[test]
-    fn keys_that_are_refused_say_so() {
-        let count = schema().to_string().matches("Not yet in ketch").count();
-        assert_eq!(count, not_yet::fields().count());
     }
 
     #[test]

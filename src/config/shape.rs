@@ -7,7 +7,6 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
-use super::not_yet;
 use super::problem::Field;
 use super::tree::Tree;
 use super::words::nearest;
@@ -15,7 +14,6 @@ use super::words::nearest;
 /// Reports on `field` and all below it, and puts something empty in the place of what cannot be read into the typed
 /// structs; whether there was nothing of that kind. Unknown keys do not hinder the reading.
 pub(super) fn check(field: &Field<'_>, tree: &mut Tree, schema: &Value) -> bool {
-    not_yet::refuse(field, tree);
     let forms = forms(schema);
     let Some(form) = forms.iter().find(|form| fits(tree, form)) else {
         field.refuse(misfit(tree, &forms));

@@ -96,16 +96,6 @@ impl FieldPath {
         self.0.starts_with(&other.0)
     }
 
-    /// Whether the path fits a pattern such as `pools.*.health`, where `*` is any key. An item of a list fits none.
-    pub fn fits(&self, pattern: &str) -> bool {
-        let wanted: Vec<_> = pattern.split('.').collect();
-        let same = |(step, wanted): (&Step, &&str)| match step {
-            Step::Key(name, _) => *wanted == "*" || name == wanted,
-            Step::Index(_) => false,
-        };
-        self.0.len() == wanted.len() && self.0.iter().zip(&wanted).all(same)
-    }
-
     /// Where the field stands in `text`; `None` when it is not written there.
     ///
     /// The YAML crate gives places only to errors, so this reads the text once more and fails on purpose when it
@@ -352,15 +342,5 @@ k: {1.50: true, l: ~}
             root().key("pools").key("main").key("nodes").index(1).key("weight").to_string(),
             "pools.main.nodes[1].weight"
         );
-    }
-
-    #[test]
-    fn patterns_take_any_name_for_a_star() {
-        let path = root().key("pools").key("main").key("health");
-        assert!(path.fits("pools.*.health"));
-        for pattern in ["pools.*", "pools.*.health.probe_interval", "pools.*.readmit", "health"] {
-            assert!(!path.fits(pattern), "{pattern}");
-        }
-        assert!(!path.index(0).fits("pools.*.health"));
     }
 }

@@ -141,7 +141,8 @@ pub(super) struct PoolText {
     /// What happens to a node before it is let back in: `replay` first deletes on it what was written elsewhere.
     #[schemars(extend("default" = "replay"))]
     pub readmit: Typed<Readmit>,
-    /// After a membership change, how long the old owner is asked on a miss; 0s is not at all.
+    /// After a change of the nodes or of the placement, how long the old owner of a key that moved is asked on a miss;
+    /// 0s is not at all. Not for redis-cluster.
     #[schemars(extend("default" = "0s"))]
     pub handover: Typed<Span>,
     /// Redis only: the user for AUTH; empty for the default user.

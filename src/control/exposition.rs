@@ -13,7 +13,7 @@ use prometheus::{Registry, TextEncoder};
 use super::family::Family;
 use super::scope::Scope;
 use crate::backend::{Node, Place};
-use crate::metrics::{Command, Outcome};
+use crate::metrics::{Command, Handover, Outcome};
 use crate::model::FailureKind;
 use crate::route::Pool;
 
@@ -80,6 +80,10 @@ fn requests(scope: &Scope) -> Vec<Family> {
     );
     let mut coalesced =
         Family::counter("ketch_coalesced_requests_total", "Reads answered by another client's identical read.");
+    let mut handover = Family::counter(
+        "ketch_handover_total",
+        "Keys that moved by a change of the ring: the old owner was asked, it had the item, the new owner has it now.",
+    );
     let doors = scope.hub().doors();
     for (pool, totals) in scope.hub().pools() {
         for command in Command::ALL {
@@ -103,8 +107,11 @@ fn requests(scope: &Scope) -> Vec<Family> {
             }
         }
         coalesced.count(&[("pool", &pool)], totals.coalesced());
+        for step in Handover::ALL {
+            handover.count(&[("pool", &pool), ("step", step.label())], totals.handed(*step));
+        }
     }
-    vec![results, durations, coalesced]
+    vec![results, durations, coalesced, handover]
 }
 
 fn clients(scope: &Scope) -> Vec<Family> {

@@ -1,5 +1,5 @@
-//! What runs beside the data path, on the main thread: descriptors, signals, reloads, probes of nodes,
-//! the sweeping of embedded stores, metrics and the admin server.
+//! What runs beside the data path, on the main thread: descriptors, signals, reloads, the end of handovers, probes of
+//! nodes, the sweeping of embedded stores, metrics and the admin server.
 //!
 //! This room must not touch a request.
 
@@ -7,6 +7,7 @@ mod descriptors;
 mod dial;
 mod exposition;
 mod family;
+mod handover;
 mod notify;
 mod probes;
 mod readmission;
@@ -19,6 +20,7 @@ pub mod admin;
 
 pub use descriptors::raise as raise_descriptors;
 pub use dial::Dial;
+pub use handover::close_windows;
 pub use notify::Supervisor;
 pub use probes::probe_all;
 pub use reload::{Cause, Last, Loaded, Outcome, Publisher, Refusal, Reloader, Report, Source, Stage};

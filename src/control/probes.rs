@@ -23,7 +23,7 @@ pub async fn probe_all(current: Current) {
     let mut watched: Vec<Weak<Node>> = Vec::new();
     loop {
         watched.retain(|node| node.strong_count() > 0);
-        for node in nodes(&current.topology()) {
+        for node in nodes(&current.topology()).collect::<Vec<_>>() {
             if matches!(node.place, Place::Remote(_)) && !watched.iter().any(|one| one.as_ptr() == Arc::as_ptr(&node)) {
                 watched.push(Arc::downgrade(&node));
                 tokio::task::spawn_local(watch(node, current.clone()));
@@ -63,7 +63,7 @@ async fn pause(node: &Arc<Node>, rarity: u32, current: &Current, changes: &mut w
     let (begun, jitter) = (Instant::now(), jitter());
     loop {
         changes.borrow_and_update();
-        if place(node, &current.topology()).is_none() {
+        if !nodes(&current.topology()).any(|one| Arc::ptr_eq(&one, node)) {
             return false;
         }
         let wait = (node.settings().probe_interval * rarity).mul_f64(jitter);
@@ -74,15 +74,17 @@ async fn pause(node: &Arc<Node>, rarity: u32, current: &Current, changes: &mut w
     }
 }
 
-/// The pool that has the node now, and the node's number in it.
+/// The pool that has the node now, and the node's number in it; none for one that has left, which is not let in again.
 fn place(node: &Arc<Node>, topology: &Topology) -> Option<(Arc<Pool>, usize)> {
     let pool = topology.pool(&node.pool)?;
     let index = pool.nodes().iter().position(|one| Arc::ptr_eq(one, node))?;
     Some((pool.clone(), index))
 }
 
-fn nodes(topology: &Topology) -> Vec<Arc<Node>> {
-    topology.pools().iter().flat_map(|pool| pool.nodes()).cloned().collect()
+/// Those of every pool, and those that have left one and are still asked for what they have.
+fn nodes(topology: &Topology) -> impl Iterator<Item = Arc<Node>> {
+    let departed = topology.windows().flat_map(|(_, window)| window.departed());
+    topology.pools().iter().flat_map(|pool| pool.nodes()).chain(departed).cloned()
 }
 
 /// Between nine and eleven tenths, so that a fleet's probes do not come in step.

@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use super::{Command, Histogram, HotKeys, Outcome, Refusal, Took};
+use super::{Command, Handover, Histogram, HotKeys, Outcome, Refusal, Took};
 use crate::model::{FailureKind, Reply};
 
 /// A count that only one thread raises: a load and a store, no locked instruction.
@@ -77,6 +77,8 @@ pub struct PoolCells {
     refusals: [Counter; Refusal::COUNT],
     /// Reads that were answered by another client's identical read.
     pub coalesced: Counter,
+    /// Keys for which the old owner was asked, of which it had the item, and whose item was put on the new owner.
+    pub handover: [Counter; Handover::COUNT],
     /// Its busiest keys.
     pub hot: HotKeys,
 }

@@ -43,6 +43,11 @@ labels! {
 }
 
 labels! {
+    /// How far the handover of a key got: the value of the label `step`.
+    Handover { Asked = "asked", Found = "found", Filled = "filled", }
+}
+
+labels! {
     /// Why a node refused a request: the value of the label `reason` of refusals. Redis's words, for the most part.
     Refusal {
         WrongType = "wrongtype", OutOfMemory = "oom", Loading = "loading", ReadOnly = "readonly", NoAuth = "noauth",
@@ -88,7 +93,7 @@ impl Command {
             Request::Arithmetic(arithmetic) if arithmetic.decrement => Self::Decr,
             Request::Arithmetic(_) => Self::Incr,
             Request::Touch { .. } => Self::Touch,
-            Request::Meta(meta) => match meta.verb {
+            Request::Meta(meta) | Request::Lease(meta) => match meta.verb {
                 MetaVerb::Get => Self::Mg,
                 MetaVerb::Set => Self::Ms,
                 MetaVerb::Delete => Self::Md,

@@ -6,7 +6,8 @@ use std::time::Instant;
 
 use super::cells::DOORS;
 use super::{
-    Command, Counter, DoorCells, Gauge, LinkCells, NodeCells, Outcome, PoolCells, Refusal, Spread, WorkerCells,
+    Command, Counter, DoorCells, Gauge, Handover, LinkCells, NodeCells, Outcome, PoolCells, Refusal, Spread,
+    WorkerCells,
 };
 use crate::model::{FailureKind, Key};
 
@@ -300,6 +301,12 @@ impl PoolTotals {
     #[must_use]
     pub fn failed(&self, kind: FailureKind) -> u64 {
         self.0.iter().map(|cells| cells.failed(kind)).sum()
+    }
+
+    /// How many keys came so far in their handover.
+    #[must_use]
+    pub fn handed(&self, step: Handover) -> u64 {
+        self.0.iter().map(|cells| cells.handover[step as usize].value()).sum()
     }
 
     /// How many reads were answered by another client's.

@@ -11,7 +11,7 @@ mod hub;
 mod link;
 
 pub use cells::{Counter, DoorCells, Gauge, NodeCells, PoolCells, WorkerCells};
-pub use command::{Command, Outcome, Refusal};
+pub use command::{Command, Handover, Outcome, Refusal};
 pub use histogram::{Histogram, Spread, Took};
 pub use hot::HotKeys;
 pub use hub::{Door, Hub, NodeTotals, PoolTotals, Totals};

@@ -21,6 +21,9 @@ pub struct ReplyTo {
 }
 
 impl ReplyTo {
+    /// The listener of what ketch asks for itself: nobody counts what is answered to it.
+    pub const NOBODY: u8 = u8::MAX;
+
     /// An address that will hand its reply to `receiver` under `tag`.
     #[inline]
     #[must_use]

@@ -168,6 +168,12 @@ impl MetaReply {
         self.flags.split(|byte| *byte == b' ').any(|flag| flag == [letter])
     }
 
+    /// The argument of the flag of this letter, where the answer has it.
+    #[must_use]
+    pub fn argument(&self, letter: u8) -> Option<&[u8]> {
+        self.flags.split(|byte| *byte == b' ').find_map(|flag| flag.strip_prefix(&[letter]))
+    }
+
     fn without_win(&self) -> Self {
         let mut flags: Vec<&[u8]> = self.flags.split(|byte| *byte == b' ').filter(|flag| *flag != b"W").collect();
         let stale = flags.iter().rposition(|flag| *flag == b"X").unwrap_or(flags.len());

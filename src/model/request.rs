@@ -27,6 +27,15 @@ pub enum Request {
     },
     /// `mg`, `ms`, `md`, `ma`, `me`.
     Meta(Box<Meta>),
+    /// A step of ketch's own by which a key is handed over to a new owner; never a client's. To memcached it is the
+    /// meta command that it looks like, to Redis a script beside a marker key:
+    ///
+    /// - `mg … N2 s t c O<number>` takes a lease where there is no item: `W`, and `c` the token of the lease; `Z` when
+    ///   somebody else has it; else what is there;
+    /// - `ms … C<token>` stores an item under the lease, `EX` or `NF` where it was lost;
+    /// - `md … C<token>` gives the lease up, `md` without a token takes it from whoever has it (for Redis only: to
+    ///   memcached that is a delete of the item).
+    Lease(Box<Meta>),
     /// `flush_all`: for every node of a pool.
     FlushAll {
         /// Seconds from now (or a Unix time, as [`Expiry`] has it) until the items are gone; `None` when none was typed.
@@ -135,9 +144,7 @@ impl Request {
         if key.is_text() {
             return Self::Delete(key.clone());
         }
-        let token = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, key.as_bytes()).into();
-        let (flags, value) = (Bytes::from_static(b"b"), Bytes::new());
-        Self::Meta(Box::new(Meta { verb: MetaVerb::Delete, key: key.clone(), token, flags, value }))
+        Self::Meta(Box::new(Meta::naming(MetaVerb::Delete, key, "", Bytes::new())))
     }
 
     /// The keys that decide who owns the request; none for [`Request::FlushAll`], which goes to all.
@@ -148,7 +155,7 @@ impl Request {
             Self::Store(store) => std::slice::from_ref(&store.key),
             Self::Arithmetic(arithmetic) => std::slice::from_ref(&arithmetic.key),
             Self::Delete(key) | Self::Touch { key, .. } => std::slice::from_ref(key),
-            Self::Meta(meta) => std::slice::from_ref(&meta.key),
+            Self::Meta(meta) | Self::Lease(meta) => std::slice::from_ref(&meta.key),
             Self::FlushAll { .. } => &[],
         }
     }
@@ -159,7 +166,7 @@ impl Request {
         match self {
             Self::Read(read) => read.keys.weight(),
             Self::Store(store) => store.value.len(),
-            Self::Meta(meta) => meta.value.len(),
+            Self::Meta(meta) | Self::Lease(meta) => meta.value.len(),
             _ => 0,
         }
     }
@@ -176,9 +183,12 @@ impl Request {
                 MetaVerb::Get => meta.flags().all(|flag| !matches!(flag[0], b'N' | b'R' | b'T' | b'E')),
                 MetaVerb::Set | MetaVerb::Delete | MetaVerb::Arithmetic => false,
             },
-            Self::Store(_) | Self::Delete(_) | Self::Arithmetic(_) | Self::Touch { .. } | Self::FlushAll { .. } => {
-                false
-            }
+            Self::Store(_)
+            | Self::Delete(_)
+            | Self::Arithmetic(_)
+            | Self::Touch { .. }
+            | Self::Lease(_)
+            | Self::FlushAll { .. } => false,
         }
     }
 
@@ -198,6 +208,19 @@ impl Request {
 }
 
 impl Meta {
+    /// A command for a key of any bytes: as base64 where they cannot stand in a line.
+    #[must_use]
+    pub fn naming(verb: MetaVerb, key: &Key, flags: &str, value: Bytes) -> Self {
+        let (token, flags) = match key.is_text() {
+            true => (Bytes::copy_from_slice(key.as_bytes()), Bytes::copy_from_slice(flags.as_bytes())),
+            false => {
+                let token = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, key.as_bytes());
+                (token.into(), [b"b ", flags.as_bytes()].concat().trim_ascii_end().to_vec().into())
+            }
+        };
+        Self { verb, key: key.clone(), token, flags, value }
+    }
+
     /// The flags one by one, each with its letter first; none is empty.
     pub fn flags(&self) -> impl Iterator<Item = &[u8]> {
         self.flags.split(|byte| *byte == b' ').filter(|flag| !flag.is_empty())

@@ -9,10 +9,11 @@ use smallvec::{SmallVec, smallvec};
 use tokio::time::Instant;
 
 use super::coalesce::Flights;
+use super::handover::{Unveil, bare};
 use super::pool::{Ejected, Policy};
 use crate::backend::Link;
 use crate::metrics::{Command, Outcome, PoolCells};
-use crate::model::{Failure, FailureKind, Meta, MetaReply, MetaStatus, Receive, Reply, ReplyTo, Request};
+use crate::model::{Failure, FailureKind, Meta, MetaReply, MetaStatus, Receive, Reply, ReplyTo, Request, Sent};
 
 /// The open calls of a lane.
 pub(super) struct Calls {
@@ -46,8 +47,8 @@ impl Way<'_> {
 
 /// One request that is under way, and everybody who waits for its answer.
 pub(super) struct Call {
-    link: Result<Rc<Link>, FailureKind>,
-    hash: u64,
+    pub(super) link: Result<Rc<Link>, FailureKind>,
+    pub(super) hash: u64,
     command: Command,
     reply_to: ReplyTo,
     /// Under which identical reads find it, while they do.
@@ -56,6 +57,8 @@ pub(super) struct Call {
     pub(super) question: Option<Request>,
     /// [`Link::departures`] when it was asked.
     departures: u64,
+    /// When it began, in a pool that hands over.
+    pub(super) begun: Option<Instant>,
     crowd: Option<Box<Crowd>>,
 }
 
@@ -130,20 +133,21 @@ impl Calls {
         self.policy.set(policy);
     }
 
-    /// Sends `request`, unless it can share the answer of a read that is open.
+    /// Sends `request`, unless it can share the answer of a read that is open. `since` is when it came, if it has waited
+    /// elsewhere.
     #[inline]
-    pub(super) fn open(&self, way: Way<'_>, request: Request, reply_to: ReplyTo) {
+    pub(super) fn open(&self, way: Way<'_>, request: Request, reply_to: ReplyTo, since: Option<Instant>) {
         self.cells.hot.see(request.keys());
         let coalesce = self.policy.get().coalesce;
         if !(coalesce && request.is_shareable()) {
             if coalesce && !request.is_idempotent() {
                 self.detach(&request);
             }
-            return self.send(way, request, reply_to, None);
+            return self.send(way, request, reply_to, None, since);
         }
         let print = self.state.borrow().flights.print(request.keys());
         if let Some(reply_to) = self.join(way, print, &request, reply_to) {
-            self.send(way, request, reply_to, Some(print));
+            self.send(way, request, reply_to, Some(print), since);
         }
     }
 
@@ -165,9 +169,9 @@ impl Calls {
 
     /// Sends a request; with its `print` identical reads find it from now on.
     #[inline]
-    fn send(&self, way: Way<'_>, request: Request, reply_to: ReplyTo, print: Option<u64>) {
-        let tag = self.note(way, &request, reply_to, print, None);
-        self.ask(way, request, tag, None);
+    fn send(&self, way: Way<'_>, request: Request, reply_to: ReplyTo, print: Option<u64>, since: Option<Instant>) {
+        let tag = self.note(way, &request, (reply_to, since), print, None);
+        self.ask(way, request, tag, since);
     }
 
     /// Notes an open call; its tag.
@@ -176,18 +180,18 @@ impl Calls {
         &self,
         way: Way<'_>,
         request: &Request,
-        reply_to: ReplyTo,
+        (reply_to, since): (ReplyTo, Option<Instant>),
         print: Option<u64>,
         crowd: Option<Box<Crowd>>,
     ) -> usize {
         let command = Command::of(request);
-        let is_read = matches!(command, Command::Get | Command::Gat | Command::Mg | Command::Me);
-        let question = is_read.then(|| request.clone());
+        let question = is_read(command).then(|| request.clone());
+        let begun = self.policy.get().hands_over.then(|| since.unwrap_or_else(Instant::now));
         let (link, hash, departures) = (way.link.cloned(), way.hash, way.departures());
         let State { open, flights } = &mut *self.state.borrow_mut();
         let entry = open.vacant_entry();
         let tag = entry.key();
-        entry.insert(Call { link, hash, command, reply_to, print: None, question, departures, crowd });
+        entry.insert(Call { link, hash, command, reply_to, print: None, question, departures, begun, crowd });
         if let Some(print) = print {
             flights.list(open, print, tag);
         }
@@ -221,20 +225,54 @@ impl Calls {
         let Next { link, hash, request, reply_to, joined, since } = next;
         let way = Way { link: link.as_ref().map_err(|kind| *kind), hash };
         let crowd = (!joined.is_empty()).then(|| Box::new(Crowd { joined, ..Crowd::default() }));
-        let tag = self.note(way, &request, reply_to, print, crowd);
+        let tag = self.note(way, &request, (reply_to, since), print, crowd);
         self.ask(way, request, tag, since);
     }
 
+    /// Answers whoever asked `request` elsewhere than here, and counts it.
+    pub(super) fn settle(&self, request: &Request, reply_to: ReplyTo, reply: Reply) {
+        self.count(Command::of(request), request.keys().len() as u64, reply_to.listener(), &reply);
+        reply_to.answer(reply);
+    }
+
+    /// The same for what failed.
+    pub(super) fn give_up(&self, request: &Request, failure: Failure, reply_to: ReplyTo) {
+        let reply = self.excuse(Some(request).filter(|_| is_read(Command::of(request))), failure);
+        self.settle(request, reply_to, reply);
+    }
+
+    /// The same for what failed before it was sent.
+    pub(super) fn fail(&self, request: &Request, kind: FailureKind, reply_to: ReplyTo) {
+        self.give_up(request, Failure { kind, sent: Sent::Never }, reply_to);
+    }
+
+    /// The same for a read that finds nothing.
+    pub(super) fn miss(&self, request: &Request, reply_to: ReplyTo) {
+        self.settle(request, reply_to, self.nothing(Some(request)));
+    }
+
+    /// The answer to a read that finds nothing.
+    pub(super) fn nothing(&self, question: Option<&Request>) -> Reply {
+        match question {
+            Some(Request::Read(read)) => Reply::Items(smallvec![None; read.keys.as_slice().len()]),
+            Some(Request::Meta(meta)) => Reply::Meta(miss(meta)),
+            _ => Reply::never_sent(FailureKind::Lost),
+        }
+    }
+
     /// Counts the answer to one of those who asked.
-    fn count(&self, call: &Call, listener: u8, reply: &Reply) {
+    fn count(&self, command: Command, keys: u64, listener: u8, reply: &Reply) {
+        if listener == ReplyTo::NOBODY {
+            return;
+        }
         match reply {
             Reply::Items(items) => {
                 let hits = items.iter().flatten().count() as u64;
                 let misses = items.len() as u64 - hits;
-                self.cells.count(listener, call.command, Outcome::Hit, hits);
-                self.cells.count(listener, call.command, Outcome::Miss, misses);
+                self.cells.count(listener, command, Outcome::Hit, hits);
+                self.cells.count(listener, command, Outcome::Miss, misses);
             }
-            reply => self.cells.count(listener, call.command, Outcome::of(call.command, reply), call.keys()),
+            reply => self.cells.count(listener, command, Outcome::of(command, reply), keys),
         }
         if let Reply::Refused(line) = reply {
             self.cells.refuse(line);
@@ -242,7 +280,7 @@ impl Calls {
     }
 
     /// What the client hears when no node answered.
-    fn excuse(&self, call: &Call, failure: Failure) -> Reply {
+    fn excuse(&self, question: Option<&Request>, failure: Failure) -> Reply {
         self.cells.fail(failure.kind);
         let is_miss = match (failure.kind, self.policy.get().ejected) {
             (FailureKind::Memory | FailureKind::Lost, _) => false, // ketch's own trouble is not the cache's
@@ -250,10 +288,23 @@ impl Calls {
             (FailureKind::Ejected, Ejected::Error) => false,
             _ => self.policy.get().errors_are_misses,
         };
-        match &call.question {
-            Some(Request::Read(read)) if is_miss => Reply::Items(smallvec![None; read.keys.as_slice().len()]),
-            Some(Request::Meta(meta)) if is_miss => Reply::Meta(miss(meta)),
+        match question {
+            Some(Request::Read(_) | Request::Meta(_)) if is_miss => self.nothing(question),
             _ => Reply::Failed(failure),
+        }
+    }
+
+    /// Answers all who wait for a call, the one who asked before those who joined.
+    #[inline]
+    pub(super) fn deliver(&self, call: Call, reply: Reply) {
+        let (command, keys) = (call.command, call.keys());
+        self.count(command, keys, call.reply_to.listener(), &reply);
+        let Some(crowd) = call.crowd else { return call.reply_to.answer(reply) };
+        call.reply_to.answer(reply.clone());
+        for joined in crowd.joined {
+            self.cells.coalesced.add(1);
+            self.count(command, keys, joined.listener(), &reply);
+            joined.answer(reply.shared());
         }
     }
 }
@@ -261,28 +312,34 @@ impl Calls {
 impl Receive for Calls {
     fn receive(&self, tag: u64, reply: Reply) {
         let Ok(tag) = usize::try_from(tag) else { return };
-        let (mut call, next) = {
+        let (call, print, next) = {
             let State { open, flights } = &mut *self.state.borrow_mut();
             let mut call = open.remove(tag);
             flights.unlist(&call, tag);
-            let next = call.follow();
-            (call, next)
+            let (print, next) = (call.print, call.follow());
+            (call, print, next)
         };
         let reply = match reply {
-            Reply::Failed(failure) => self.excuse(&call, failure),
+            Reply::Failed(failure) => self.excuse(call.question.as_ref(), failure),
             reply => reply,
         };
-        self.count(&call, call.reply_to.listener(), &reply);
-        for joined in call.crowd.take().into_iter().flat_map(|crowd| crowd.joined) {
-            self.cells.coalesced.add(1);
-            self.count(&call, joined.listener(), &reply);
-            joined.answer(reply.shared());
+        if self.policy.get().hands_over
+            && bare(&call, &reply)
+            && let Some(me) = self.me.upgrade()
+        {
+            Unveil::begin(me, call, reply);
+        } else {
+            self.deliver(call, reply);
         }
-        call.reply_to.answer(reply);
         if let Some(next) = next {
-            self.again(next, call.print);
+            self.again(next, print);
         }
     }
+}
+
+/// Whether it is a read, which may be shared, asked again, or made a miss.
+fn is_read(command: Command) -> bool {
+    matches!(command, Command::Get | Command::Gat | Command::Mg | Command::Me)
 }
 
 /// A miss as memcached says it: with the opaque and the key where they were asked for.

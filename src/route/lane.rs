@@ -4,10 +4,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
+use tokio::time::Instant;
 
 use super::broadcast::Broadcast;
 use super::calls::{Calls, Way};
 use super::gather::Gather;
+use super::handover::{Detours, Window};
 use super::pool::{Pool, Seat};
 use crate::backend::{Link, Node};
 use crate::memory::{Charge, Memory};
@@ -20,6 +22,8 @@ pub struct Lane {
     links: Vec<Rc<Link>>,
     calls: Rc<Calls>,
     memory: Rc<Memory>,
+    /// While keys are handed over from another ring.
+    detours: Option<Rc<Detours>>,
 }
 
 /// The keys of a multi-get that one node is asked for, and where each stands in the client's list.
@@ -31,20 +35,37 @@ struct Part {
 }
 
 impl Lane {
-    /// Opens a link to every node, or takes over the one that `earlier` has to the same node, and its open calls.
+    /// Opens a link to every node, or takes over the one that `earlier` has to the same node, and its open calls. With a
+    /// `window`, also to the nodes that have left the pool.
     #[must_use]
-    pub fn open(pool: Arc<Pool>, (hub, worker): (&Hub, usize), memory: &Rc<Memory>, earlier: Option<&Self>) -> Self {
-        let same = |node| earlier?.links.iter().find(|link| Arc::ptr_eq(link.node(), node)).cloned();
-        let kept = |node| same(node).filter(|link| link.adopt());
+    pub fn open(
+        pool: Arc<Pool>,
+        window: Option<&Arc<Window>>,
+        (hub, worker): (&Hub, usize),
+        memory: &Rc<Memory>,
+        earlier: Option<&Self>,
+    ) -> Self {
+        let former = |lane: &Self| lane.detours.iter().flat_map(|detours| detours.links().to_vec()).collect::<Vec<_>>();
+        let known: Vec<_> =
+            earlier.into_iter().flat_map(|lane| lane.links.iter().cloned().chain(former(lane))).collect();
+        let same = |node: &Arc<Node>| known.iter().find(|link| Arc::ptr_eq(link.node(), node)).cloned();
+        let kept = |node: &Arc<Node>| same(node).filter(|link| link.adopt());
         let cells = |node: &Arc<Node>| hub.link(pool.name(), &node.name, worker);
         let open = |node: &Arc<Node>| Rc::new(Link::open(node.clone(), cells(node), memory));
-        let links = pool.nodes().iter().map(|node| kept(node).unwrap_or_else(|| open(node))).collect();
+        let link = |node: &Arc<Node>| kept(node).unwrap_or_else(|| open(node));
+        let links: Vec<_> = pool.nodes().iter().map(link).collect();
         let calls = match earlier {
             Some(earlier) => earlier.calls.clone(),
             None => Calls::new(hub.pool(pool.name(), worker)),
         };
         calls.adopt(pool.policy());
-        Self { pool, links, calls, memory: memory.clone() }
+        let lane = Self { pool: pool.clone(), links, calls, memory: memory.clone(), detours: None };
+        let Some(window) = window else { return lane };
+        let former = window.nodes().map(|(node, stays)| stays.map_or_else(|| link(node), |at| lane.links[at].clone()));
+        let former = former.collect();
+        let (links, calls, memory) = (lane.links.clone(), lane.calls.clone(), memory.clone());
+        let detours = Detours::new(window.clone(), lane, former, hub.pool(pool.name(), worker));
+        Self { pool, links, calls, memory, detours: Some(detours) }
     }
 
     /// The pool at the other end.
@@ -56,9 +77,16 @@ impl Lane {
     /// Sends `request` to the owner of its key, or of each of its keys. It is answered exactly once.
     #[inline]
     pub fn dispatch(&self, request: Request, reply_to: ReplyTo) {
+        let (request, reply_to) = match &self.detours {
+            None => (request, reply_to),
+            Some(detours) => match detours.divert(request, reply_to) {
+                Some(ordinary) => ordinary,
+                None => return,
+            },
+        };
         match request {
             Request::Read(Read { keys: Keys::Many(keys), cas, touch }) => self.read_many(&keys, cas, touch, reply_to),
-            Request::FlushAll { delay } => self.flush(delay, &Broadcast::new(self.links.len(), reply_to)),
+            Request::FlushAll { delay } => self.flush(delay, &Broadcast::new(self.width(), reply_to)),
             request => {
                 let Some(key) = request.keys().first() else { return };
                 let seat = self.pool.seat(key);
@@ -69,9 +97,9 @@ impl Lane {
     }
 
     /// A write that goes to a stand-in is noted for those who would have had it.
-    fn note(&self, seat: Seat, request: &Request) -> Seat {
+    pub(super) fn note(&self, seat: Seat, request: &Request) -> Seat {
         match request.keys().first() {
-            Some(key) if seat.node.is_ok() && !request.is_idempotent() => {
+            Some(key) if seat.node.is_ok() && seat.node != Ok(seat.owner) && !request.is_idempotent() => {
                 Seat { node: self.pool.note_write(seat.hash, key).ok_or(FailureKind::Ejected), ..seat }
             }
             _ => seat,
@@ -80,6 +108,9 @@ impl Lane {
 
     /// Sends a `flush_all` to every node; `broadcast` hears each of them.
     pub fn flush(&self, delay: Option<Expiry>, broadcast: &Rc<Broadcast>) {
+        if let Some(detours) = &self.detours {
+            return detours.flush(delay, broadcast);
+        }
         for owner in 0..self.links.len() {
             if !self.pool.nodes()[owner].dialect.may_flush() {
                 // It refuses, and forgets nothing either when it comes back.
@@ -97,13 +128,32 @@ impl Lane {
     /// How many nodes a `flush_all` reaches.
     #[must_use]
     pub fn width(&self) -> usize {
-        self.links.len()
+        self.detours.as_ref().map_or(self.links.len(), |detours| detours.width())
+    }
+
+    /// What the worker's buffers may hold.
+    pub(super) fn memory(&self) -> &Rc<Memory> {
+        &self.memory
+    }
+
+    /// What it has asked and not heard.
+    pub(super) fn calls(&self) -> &Calls {
+        &self.calls
+    }
+
+    /// The link to the node of a seat.
+    pub(super) fn link(&self, seat: Seat) -> Result<&Rc<Link>, FailureKind> {
+        seat.node.map(|node| &self.links[node])
+    }
+
+    /// Sends what came at `since`, and has waited elsewhere.
+    pub(super) fn send_since(&self, seat: Seat, request: Request, reply_to: ReplyTo, since: Instant) {
+        self.calls.open(Way { link: self.link(seat), hash: seat.hash }, request, reply_to, Some(since));
     }
 
     #[inline]
-    fn send(&self, seat: Seat, request: Request, reply_to: ReplyTo) {
-        let way = Way { link: seat.node.map(|node| &self.links[node]), hash: seat.hash };
-        self.calls.open(way, request, reply_to);
+    pub(super) fn send(&self, seat: Seat, request: Request, reply_to: ReplyTo) {
+        self.calls.open(Way { link: self.link(seat), hash: seat.hash }, request, reply_to, None);
     }
 
     fn read_many(&self, keys: &Rc<[Key]>, cas: bool, touch: Option<Expiry>, reply_to: ReplyTo) {

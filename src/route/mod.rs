@@ -2,6 +2,8 @@
 //!
 //! ```text
 //! front ── Request ──► Lane::dispatch
+//!                        │  while keys are handed over from another ring, one
+//!                        │  that moved may take another way .................. handover
 //!                        │  a multi-get of several owners is split ........... gather
 //!                        │  flush_all goes to every node ..................... broadcast
 //!                        ▼
@@ -24,10 +26,12 @@ mod broadcast;
 mod calls;
 mod coalesce;
 mod gather;
+mod handover;
 mod lane;
 mod pool;
 
 pub use broadcast::Broadcast;
 pub use gather::Gather;
+pub use handover::{Progress, Window};
 pub use lane::Lane;
 pub use pool::{Ejected, Policy, Pool, Seat};

@@ -24,6 +24,8 @@ pub struct Policy {
     pub errors_are_misses: bool,
     /// What becomes of the keys of a node that is out.
     pub ejected: Ejected,
+    /// Whether keys that move are handed over: an empty value may then be the placeholder of one on its way.
+    pub hands_over: bool,
 }
 
 /// What becomes of the keys of a node that is out.

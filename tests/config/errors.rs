@@ -172,6 +172,12 @@ fn keys_of_another_protocol() {
              take it out"],
     );
     refused(
+        "pools: {p: {protocol: redis-cluster, nodes: ['h:1'], handover: 1m}}",
+        &[
+            "f:1:54: pools.p.handover: belongs to embedded, memcached, redis, and this pool is redis-cluster; take it out",
+        ],
+    );
+    refused(
         &pool("compatibility: twemproxy\n    distribution: jump"),
         &["f:5:19: pools.p.distribution: twemproxy has no jump; write ketama or modula, or no compatibility"],
     );

@@ -129,7 +129,7 @@ impl Store {
             Request::Delete(key) => self.delete(key, when),
             Request::Arithmetic(arithmetic) => self.arithmetic(arithmetic, when),
             Request::Touch { key, expiry } => self.touch(key, *expiry, when),
-            Request::Meta(meta) => self.meta(meta, when),
+            Request::Meta(meta) | Request::Lease(meta) => self.meta(meta, when),
             Request::FlushAll { delay } => {
                 self.flush.order(delay.unwrap_or_default(), when, || self.token());
                 Reply::Ok

@@ -162,3 +162,22 @@ fn those_who_follow_hear_of_a_change() {
     assert!(changes.has_changed().unwrap());
     assert_eq!(*changes.borrow_and_update(), Service::Out);
 }
+
+#[test]
+fn a_node_that_departs_is_none_of_those_that_may_be_out() {
+    let quota = Quota::new(2, 0.5);
+    let (gone, stays) = (Health::new(TOLERANCE, quota.clone()), Health::new(TOLERANCE, quota.clone()));
+    fail(&gone, 3);
+    gone.depart();
+    gone.depart();
+    fail(&stays, 3);
+    assert_eq!((gone.service(), stays.service()), (Service::Out, Service::Out));
+    let other = Health::new(TOLERANCE, quota.clone());
+    other.depart();
+    fail(&other, 3);
+    assert_eq!(other.service(), Service::Out);
+    drop((gone, other));
+    let held = Health::new(TOLERANCE, quota);
+    fail(&held, 3);
+    assert_eq!(held.service(), Service::Held);
+}

@@ -1,7 +1,8 @@
 //! What the admin server tells in JSON.
 
 use std::fmt;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::Arc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
@@ -10,8 +11,8 @@ use crate::config::{Config, PoolConfig, Word, counted};
 use crate::control::Scope;
 use crate::metrics::{Command, Outcome, PoolTotals, Spread};
 use crate::model::Key;
-use crate::route::Pool;
-use crate::topology::rules;
+use crate::route::{Pool, Progress, Window};
+use crate::topology::{Topology, rules};
 
 /// How many of the busiest keys of a pool are told.
 const HOT_KEYS: usize = 20;
@@ -31,7 +32,7 @@ pub(super) struct Out {
 /// The pools that have nodes which are not asked.
 pub(super) fn out(scope: &Scope) -> Vec<Out> {
     let topology = scope.topology();
-    let out = |pool: &std::sync::Arc<Pool>| {
+    let out = |pool: &Arc<Pool>| {
         let which = |service| {
             let nodes = pool.nodes().iter().filter(move |node| node.health.service() == service);
             nodes.map(|node| node.name.clone()).collect()
@@ -46,7 +47,7 @@ pub(super) fn out(scope: &Scope) -> Vec<Out> {
 pub(super) fn topology(scope: &Scope) -> Value {
     let (topology, config) = (scope.topology(), scope.config());
     let pools: Vec<_> =
-        topology.pools().iter().map(|pool| with(pool_json(pool, &config), "slices", slices(pool))).collect();
+        topology.pools().iter().map(|pool| with(told(&topology, pool, &config), "slices", slices(pool))).collect();
     json!({ "config_hash": scope.report().hash, "reloads": reloads(scope), "routes": config.to_json()["routes"], "pools": pools })
 }
 
@@ -62,7 +63,7 @@ pub(super) fn moment(scope: &Scope) -> Value {
         .pools()
         .iter()
         .map(|pool| {
-            let mut json = pool_json(pool, &config);
+            let mut json = told(&topology, pool, &config);
             let totals = counted.get(pool.name()).cloned().unwrap_or_default();
             for (node, told) in pool.nodes().iter().zip(json["nodes"].as_array_mut().into_iter().flatten()) {
                 told["traffic"] = node_traffic(scope, pool, node);
@@ -99,6 +100,25 @@ pub(super) fn asked(scope: &Scope, key: &Key) -> Value {
         Ok(node) => json!({ "node": pool.nodes()[node].name }),
         Err(kind) => json!({ "nobody": kind.message() }),
     }
+}
+
+/// A pool, and how its keys are being handed over, if they are.
+fn told(topology: &Topology, pool: &Arc<Pool>, config: &Config) -> Value {
+    let window = topology.windows().find(|(of, _)| Arc::ptr_eq(of, pool)).map(|(_, window)| handover(window));
+    with(pool_json(pool, config), "handover", window.into())
+}
+
+fn handover(window: &Window) -> Value {
+    let Progress { asked, found, filled } = window.progress();
+    let left = window.until().saturating_duration_since(Instant::now());
+    json!({
+        "opened": millis(window.opened()),
+        "until": millis(SystemTime::now() + left),
+        "departed": window.departed().map(|node| node_json(node, 0.0)).collect::<Vec<_>>(),
+        "asked": asked,
+        "found": found,
+        "filled": filled,
+    })
 }
 
 fn pool_json(pool: &Pool, config: &Config) -> Value {

@@ -177,7 +177,7 @@ impl ReplyDecoder {
             let line = unread[..end].strip_suffix(b"\r").unwrap_or(&unread[..end]);
             let reply = match asked {
                 Request::Read(asked) => self.read_line(asked, line)?,
-                Request::Meta(asked) => self.meta_line(asked, line)?,
+                Request::Meta(asked) | Request::Lease(asked) => self.meta_line(asked, line)?,
                 asked => Some(line::classic(asked, line)?),
             };
             if reply.is_some() {

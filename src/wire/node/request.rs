@@ -11,7 +11,8 @@ use crate::wire::meta::encode_base64;
 /// [`Request::Delete`]; in no other request, since the node would read more than one word.
 pub fn encode_request(request: &Request, out: &mut Outbox) {
     debug_assert!(
-        matches!(request, Request::Meta(_) | Request::Delete(_)) || request.keys().iter().all(is_line_safe),
+        matches!(request, Request::Meta(_) | Request::Lease(_) | Request::Delete(_))
+            || request.keys().iter().all(is_line_safe),
         "a key that is not one word: {request:?}"
     );
     match request {
@@ -31,7 +32,7 @@ pub fn encode_request(request: &Request, out: &mut Outbox) {
             put_expiry(*expiry, out);
             out.put(b"\r\n");
         }
-        Request::Meta(meta) => encode_meta(meta, out),
+        Request::Meta(meta) | Request::Lease(meta) => encode_meta(meta, out),
         Request::FlushAll { delay } => {
             out.put(b"flush_all");
             if let Some(delay) = delay {

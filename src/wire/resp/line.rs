@@ -38,7 +38,7 @@ impl Line {
         self.word(b"b");
     }
 
-    fn word(&mut self, word: &[u8]) {
+    pub fn word(&mut self, word: &[u8]) {
         if !self.0.is_empty() {
             self.0.push(b' ');
         }

@@ -11,6 +11,7 @@
 mod element;
 mod envelope;
 mod expiry;
+mod lease;
 mod line;
 mod meta;
 mod reply;

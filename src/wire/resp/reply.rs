@@ -4,7 +4,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use smallvec::SmallVec;
 
 use super::element::{Element, Elements};
-use super::{envelope, meta, request};
+use super::{envelope, lease, meta, request};
 use crate::model::{FailureKind, Item, Items, Read, Reply, Request};
 use crate::wire::decoder::TOO_LARGE;
 use crate::wire::node::Garbage;
@@ -233,6 +233,7 @@ impl ReplyDecoder {
                 Ok(reply) => Ok(Reply::Meta(reply)),
                 Err(line) => Ok(Reply::Refused(Bytes::from_static(line))),
             },
+            Request::Lease(asked) => lease::answer(asked, &heard).map(Reply::Meta).ok_or(GARBAGE),
             asked => classic(asked, &heard).ok_or(GARBAGE),
         }
     }

@@ -5,6 +5,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use super::element::{Element, Elements};
 use super::envelope;
 use super::expiry::Life;
+use super::lease;
 use super::meta::{self, Flags, Step};
 use super::script::Script;
 use crate::model::{Arithmetic, Expiry, Key, Meta, MetaVerb, Read, Request, Store, StoreMode};
@@ -52,6 +53,7 @@ pub fn encode_request(request: &Request, how: Dictation, out: &mut Outbox) {
         Request::Arithmetic(arithmetic) => encode_arithmetic(arithmetic, how, out),
         Request::Touch { key, expiry } => encode_touch(key, (*expiry).into(), out),
         Request::Meta(meta) => encode_meta(meta, how, out),
+        Request::Lease(meta) => lease::encode(meta, how, out),
         Request::FlushAll { .. } => encode_command(&[b"FLUSHDB"], out),
     }
 }
@@ -81,7 +83,7 @@ pub fn encode_command(words: &[&[u8]], out: &mut Outbox) {
 
 /// Opens a command of so many words.
 #[inline]
-fn put_count(count: usize, out: &mut Outbox) {
+pub(super) fn put_count(count: usize, out: &mut Outbox) {
     out.put(b"*");
     out.put_number(count as u64);
     out.put(b"\r\n");
@@ -89,7 +91,7 @@ fn put_count(count: usize, out: &mut Outbox) {
 
 /// One word of a command.
 #[inline]
-fn put_argument(word: &[u8], out: &mut Outbox) {
+pub(super) fn put_argument(word: &[u8], out: &mut Outbox) {
     out.put(b"$");
     out.put_number(word.len() as u64);
     out.put(b"\r\n");
@@ -97,12 +99,12 @@ fn put_argument(word: &[u8], out: &mut Outbox) {
     out.put(b"\r\n");
 }
 
-fn put_integer(number: i32, out: &mut Outbox) {
+pub(super) fn put_integer(number: i32, out: &mut Outbox) {
     put_argument(itoa::Buffer::new().format(number).as_bytes(), out);
 }
 
 /// A value, with its flags before it where it has any. Large values are linked, not copied.
-fn put_stored(flags: u32, value: &Bytes, out: &mut Outbox) {
+pub(super) fn put_stored(flags: u32, value: &Bytes, out: &mut Outbox) {
     let head = envelope::head(flags, value);
     let head = head.as_ref().map_or(&[][..], |head| head);
     out.put(b"$");

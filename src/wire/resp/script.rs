@@ -4,7 +4,8 @@ use std::sync::LazyLock;
 
 use sha1::{Digest, Sha1};
 
-/// A script, by what it does. Each has one key and touches nothing else.
+/// A script, by what it does. Each touches its key and nothing else, but for the three of a lease, which touch the
+/// marker that stands beside the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Script {
     /// `append`, `prepend`.
@@ -15,13 +16,21 @@ pub enum Script {
     Remove,
     /// `incr`, `decr`.
     Count,
+    /// Takes the lease of a key that is handed over.
+    Take,
+    /// Stores under the lease.
+    Fill,
+    /// Gives the lease up.
+    Drop,
 }
 
-static NAMES: LazyLock<[String; 4]> = LazyLock::new(|| Script::ALL.map(|script| sha1_hex(script.body().as_bytes())));
+static NAMES: LazyLock<[String; Script::ALL.len()]> =
+    LazyLock::new(|| Script::ALL.map(|script| sha1_hex(script.body().as_bytes())));
 
 impl Script {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Extend, Self::Swap, Self::Remove, Self::Count];
+    pub const ALL: [Self; 7] =
+        [Self::Extend, Self::Swap, Self::Remove, Self::Count, Self::Take, Self::Fill, Self::Drop];
 
     /// What `EVAL` and `SCRIPT LOAD` get.
     #[must_use]
@@ -31,6 +40,9 @@ impl Script {
             Self::Swap => include_str!("scripts/swap.lua"),
             Self::Remove => include_str!("scripts/remove.lua"),
             Self::Count => include_str!("scripts/count.lua"),
+            Self::Take => include_str!("scripts/take.lua"),
+            Self::Fill => include_str!("scripts/fill.lua"),
+            Self::Drop => include_str!("scripts/drop.lua"),
         }
     }
 

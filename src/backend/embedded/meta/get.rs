@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::super::Store;
 use super::super::clock::Moment;
 use super::super::item::{Item, Label, mark};
-use super::super::shelves::{Edit, Spot};
+use super::super::shelves::Spot;
 use super::flags::Flags;
 use super::line::Line;
 use crate::model::{Meta, MetaReply, MetaStatus};
@@ -25,7 +25,12 @@ impl Store {
         let edit = spot.edit();
         match (self.met(&spot, flags, when), flags.create) {
             (Some(item), _) => hit(meta, flags, &item, false, when),
-            (None, Some(_)) => hit(meta, flags, &self.create(&spot, &edit, flags, when), true, when),
+            (None, Some(_)) => {
+                let item = self.placeholder(&spot, flags, when);
+                let reply = hit(meta, flags, &item, true, when);
+                edit.put(item); // not before it has its life and its mark: others read it without the lock
+                reply
+            }
             (None, None) => Line::echoing(meta, flags).reply(MetaStatus::Miss),
         }
     }
@@ -39,10 +44,10 @@ impl Store {
 
     /// An empty item that holds the place of the value that the winner will bring. memcached does not note
     /// that its key came as base64.
-    fn create(&self, spot: &Spot<'_>, edit: &Edit<'_>, flags: &Flags, when: Moment) -> Arc<Item> {
+    fn placeholder(&self, spot: &Spot<'_>, flags: &Flags, when: Moment) -> Item {
         let token = flags.new_token.unwrap_or_else(|| self.token());
         let label = Label { key: spot.key, hash: spot.hash, flags: 0, deadline: 0, token, marks: 0 };
-        edit.put(Item::new(label, &[], when))
+        Item::new(label, &[], when)
     }
 }
 
