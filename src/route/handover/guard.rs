@@ -156,7 +156,8 @@ mod tests {
     }
 
     fn store(mode: StoreMode) -> Request {
-        Request::Store(Store { mode, key: key(), flags: 5, expiry: Expiry(60), value: Bytes::from_static(b"v") })
+        let (key, flags, expiry, value) = (key(), 5, Expiry(60), Bytes::from_static(b"v"));
+        Request::Store(Box::new(Store { mode, key, flags, expiry, value }))
     }
 
     fn meta(verb: MetaVerb, flags: &str) -> Request {
