@@ -94,6 +94,7 @@ dashboard("ketch-instance", "ketch: instance", ["job", "instance"], [
     panel("Clients by listener", [(f"sum by (listener) (ketch_client_connections{{{ONE}}})", "{{listener}}"), (f"max(ketch_limit_connections{{{ONE}}})", "limit")]),
     panel("Client traffic", [(f"sum by (direction) (rate(ketch_client_bytes_total{{{ONE}}}[1m]))", "{{direction}}")], "Bps"),
     panel("Merged reads/s", [(f"sum by (pool) (rate(ketch_coalesced_requests_total{{{ONE}}}[1m]))", "{{pool}}")], "reqps"),
+    panel("Keys handed over/s", [(f"sum by (step) (rate(ketch_handover_total{{{ONE}}}[1m]))", "{{step}}")]),
     panel("Refused/s by reason", [(f"sum by (reason) (rate(ketch_rejected_requests_total{{{ONE}}}[1m]))", "{{reason}}")], "reqps"),
     panel("Buffers", [(f"sum(ketch_buffered_bytes{{{ONE}}})", "in use"), (f"sum(ketch_limit_bytes{{{ONE}}})", "limit")], "bytes"),
     panel("Processor", [(f"sum by (instance) (rate(process_cpu_seconds_total{{{ONE}}}[1m]))", "{{instance}}"), (f"sum(ketch_workers{{{ONE}}})", "workers")]),

@@ -63,6 +63,6 @@ fn lane(runtime: &LocalRuntime, coalesce: bool) -> Lane {
     let pool = draft.topology().pools()[0].clone();
     runtime.block_on(async {
         tokio::task::yield_now().await; // the connections of earlier lanes find that they are not needed
-        Lane::open(pool, (&hub, 0), &memory, None)
+        Lane::open(pool, None, (&hub, 0), &memory, None)
     })
 }

@@ -17,6 +17,7 @@ const PROMISED: &[(&str, &[&str])] = &[
     ("ketch_node_connections", &["node", "pool"]),
     ("ketch_node_inflight", &["node", "pool"]),
     ("ketch_coalesced_requests_total", &["pool"]),
+    ("ketch_handover_total", &["pool", "step"]),
     ("ketch_client_connections", &["listener"]),
     ("ketch_client_bytes_total", &["direction", "listener"]),
     ("ketch_buffered_bytes", &[]),
