@@ -51,7 +51,8 @@ pub(super) enum Unwelcome {
 impl Dialect {
     /// The line for a client that asks what this node is never asked; `None` for all else.
     #[inline]
-    pub(super) fn refusal(&self, request: &Request, pool: &str) -> Option<Bytes> {
+    #[must_use]
+    pub fn refusal(&self, request: &Request, pool: &str) -> Option<Bytes> {
         let Self::Redis(login) = self else { return None };
         if !resp::is_supported(request) {
             return Some(Bytes::from_static(b"CLIENT_ERROR unsupported on a redis pool"));

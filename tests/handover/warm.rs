@@ -63,7 +63,8 @@ fn dip(before: usize, after: usize, handover: &str) -> Dip {
     let (mut reads, changed) = std::thread::scope(|scope| {
         let (address, over) = (ketch.memcached, &over);
         let clients: Vec<_> = (0..CLIENTS).map(|seed| scope.spawn(move || ask(address, seed, over))).collect();
-        std::thread::sleep(SLOT);
+        let begun = Instant::now();
+        wait_for("the load before the change", || (begun.elapsed() > SLOT).then_some(()));
         ketch.reconfigure(&config(after));
         let changed = Instant::now();
         wait_for("the load after the change", || (changed.elapsed() > SLOT * SLOTS as u32).then_some(()));

@@ -37,9 +37,10 @@ impl Detours {
             // Under a lease that was got while the window was open, all that comes under the next one comes later.
             Some(fill) if !self.window.is_closed() => {
                 let fill = sight::fill(key, token, &fill.0, &fill.1);
-                let filled = self.ask_new(seat, fill, deadline).await;
-                if matches!(&filled, Reply::Meta(meta) if meta.status == MetaStatus::Done) {
-                    self.count(Handover::Filled);
+                match self.ask_new(seat, fill, deadline).await {
+                    Reply::Meta(meta) if meta.status == MetaStatus::Done => self.count(Handover::Filled),
+                    Reply::Meta(_) => {} // somebody wrote or deleted meanwhile
+                    _ => drop(self.ask_new(seat, sight::give_up(key, token), deadline).await),
                 }
             }
             _ => drop(self.ask_new(seat, sight::give_up(key, token), deadline).await),

@@ -80,7 +80,7 @@ impl Detours {
         }
         let Some(key) = request.keys().first() else { return Some((request, reply_to)) };
         let seat = self.lane.pool().seat(key);
-        if !self.is_moved_from(key, seat) || matches!(&request, Request::Meta(meta) if meta.verb == MetaVerb::Debug) {
+        if !self.is_moved_from(key, seat) || self.is_refused(&request, seat) || is_debug(&request) {
             return Some((request, reply_to));
         }
         let (key, since) = (key.clone(), Instant::now());
@@ -101,6 +101,12 @@ impl Detours {
     fn is_moved_from(&self, key: &Key, seat: Seat) -> bool {
         let former = seat.node.ok().and_then(|node| self.window.former(key, node));
         former.is_some_and(|former| self.window.counts(former))
+    }
+
+    /// Whether the node is never asked such a thing: then nothing is to be done for it elsewhere either.
+    fn is_refused(&self, request: &Request, seat: Seat) -> bool {
+        let pool = self.lane.pool();
+        seat.node.is_ok_and(|node| pool.nodes()[node].dialect.refusal(request, pool.name()).is_some())
     }
 
     /// Keeps a request that came behind a flush.
@@ -210,6 +216,10 @@ impl Detours {
         self.cells.handover[step as usize].add(1);
         self.window.count(step);
     }
+}
+
+fn is_debug(request: &Request) -> bool {
+    matches!(request, Request::Meta(meta) if meta.verb == MetaVerb::Debug)
 }
 
 /// Whether it only reads its item.

@@ -62,8 +62,8 @@ impl Detours {
         while !self.queue.is_empty() && Instant::now() < deadline {
             sleep(PAUSE).await;
         }
-        for (former, (node, stays)) in self.window.nodes().enumerate() {
-            let reply = match self.window.counts(former) && node.dialect.may_flush() {
+        for (former, (_, stays)) in self.window.nodes().enumerate() {
+            let reply = match self.window.counts(former) {
                 true => ask(&self.former[former], 0, Request::FlushAll { delay }, deadline).await,
                 false => Reply::Ok,
             };
