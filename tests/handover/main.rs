@@ -5,6 +5,7 @@ mod support;
 
 mod history;
 mod other_ring;
+mod others;
 mod races;
 mod relay;
 mod warm;
