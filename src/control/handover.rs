@@ -44,7 +44,7 @@ fn follow(open: &mut Vec<(String, Arc<Window>)>, topology: &Topology) {
     });
     for (pool, window) in topology.windows() {
         if !open.iter().any(|(_, one)| Arc::ptr_eq(one, window)) {
-            let seconds = window.until().saturating_duration_since(Instant::now()).as_secs_f64().round();
+            let seconds = window.asks_until().saturating_duration_since(Instant::now()).as_secs_f64().round();
             let departed: Vec<_> = window.departed().map(|node| node.name.as_str()).collect();
             tracing::info!(pool = pool.name(), seconds, departed = departed.join(" "), "handover opened");
             open.push((pool.name().to_owned(), window.clone()));

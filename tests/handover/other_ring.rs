@@ -1,6 +1,8 @@
 //! What can be read while not every ketch has the new ring: each sentence of the README, shown.
 
-use super::support::{Client, Ketch, Memcached, pool};
+use std::time::{Duration, Instant};
+
+use super::support::{Client, Ketch, Memcached, pool, wait_for};
 
 /// Two nodes and two ketches over the first; then the pool is the second node.
 struct Fleet {
@@ -73,13 +75,33 @@ fn a_copy_lives_no_longer_than_the_item() {
     behind.expect("set k 0 2 1\r\n2\r\n", "STORED\r\n");
     ahead.expect("get k\r\n", hit("2"));
     behind.expect("set k 0 0 1\r\n3\r\n", "STORED\r\n");
-    super::support::wait_for("the end of the copy's life", || {
+    wait_for("the end of the copy's life", || {
         ahead.say("get k\r\n");
         let line = ahead.line();
         let value = (line != "END").then(|| ahead.line());
         assert!(value.is_none() || ahead.line() == "END");
         (value.as_deref() == Some("3")).then_some(())
     });
+}
+
+#[test]
+fn a_window_that_ends_sooner_than_another_still_tells_the_old_owner_for_a_while() {
+    let nodes = [Memcached::start(), Memcached::start()];
+    let config = |node: usize, handover: &str| pool(&[nodes[node].address()], &format!("handover: {handover}"));
+    let (sooner, later) = (Ketch::start(&config(0, "5s")), Ketch::start(&config(0, "1m")));
+    sooner.connect().expect("set k 0 0 1\r\n1\r\nset l 0 0 1\r\n1\r\n", "STORED\r\nSTORED\r\n");
+    sooner.reconfigure(&config(1, "5s"));
+    later.reconfigure(&config(1, "1m"));
+    let begun = Instant::now();
+    let (mut first, mut second) = (sooner.connect(), later.connect());
+    wait_for("the end of the time in which the old owner is asked", || {
+        (begun.elapsed() > Duration::from_secs(5)).then_some(())
+    });
+    first.expect("get k\r\n", MISS);
+    assert!(!sooner.log().contains("handover closed"));
+    first.expect("delete k\r\n", "DELETED\r\n");
+    second.expect("get k\r\n", MISS);
+    second.expect("get l\r\n", "VALUE l 0 1\r\n1\r\nEND\r\n");
 }
 
 #[test]

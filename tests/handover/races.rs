@@ -294,7 +294,7 @@ fn race(moved: &Moved, groups: usize) {
 /// A pool of these addresses, whose names on the ring are their numbers.
 fn pool(nodes: &[(usize, String)], more: &str) -> String {
     let nodes: Vec<String> = nodes.iter().map(|(number, address)| format!("{address} node-{number}")).collect();
-    super::support::pool(&nodes, &format!("handover: 10m, {more}")) + "workers: 2\n"
+    super::support::pool(&nodes, &format!("handover: 1h, {more}")) + "workers: 2\n"
 }
 
 fn numbered(addresses: impl Iterator<Item = String>) -> Vec<(usize, String)> {

@@ -110,10 +110,11 @@ fn told(topology: &Topology, pool: &Arc<Pool>, config: &Config) -> Value {
 
 fn handover(window: &Window) -> Value {
     let Progress { asked, found, filled } = window.progress();
-    let left = window.until().saturating_duration_since(Instant::now());
+    let at = |end: Instant| millis(SystemTime::now() + end.saturating_duration_since(Instant::now()));
     json!({
         "opened": millis(window.opened()),
-        "until": millis(SystemTime::now() + left),
+        "asks_until": at(window.asks_until()),
+        "until": at(window.until()),
         "departed": window.departed().map(|node| node_json(node, 0.0)).collect::<Vec<_>>(),
         "asked": asked,
         "found": found,

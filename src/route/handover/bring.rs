@@ -24,6 +24,9 @@ impl Detours {
         let seat = self.lane.pool().seat(key);
         let deadline = self.deadline(since);
         let (Ok(node), true) = (seat.node, seat.node == Ok(seat.owner)) else { return };
+        if Instant::now() > self.window.asks_until().into() {
+            return;
+        }
         let Some(former) = self.window.former(key, node).filter(|former| self.window.counts(*former)) else { return };
         // Most keys that miss are on neither. Those cost no lease, and no client meets a placeholder for nothing.
         self.count(Handover::Asked);

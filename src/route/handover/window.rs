@@ -9,6 +9,10 @@ use crate::metrics::Handover;
 use crate::model::Key;
 use crate::route::Pool;
 
+/// For so long writes still reach the old owners when reads ask them no more, or for as long as they did. Other ketches
+/// may have opened their windows later, and would bring back what was written or deleted meanwhile.
+const GRACE: Duration = Duration::from_secs(120);
+
 /// A pool's handover from the ring before to the one that is in force. Shared by all workers.
 #[derive(Debug)]
 pub struct Window {
@@ -16,6 +20,7 @@ pub struct Window {
     /// By the number of a node on the old ring.
     former: Vec<Former>,
     opened: SystemTime,
+    asks_until: Instant,
     until: Instant,
     closed: AtomicBool,
     progress: [AtomicU64; Handover::COUNT],
@@ -42,7 +47,7 @@ pub struct Progress {
 }
 
 impl Window {
-    /// Opens for `life` from now, from `before` to `after`.
+    /// Opens from `before` to `after`; the old owners are asked for `life` from now, and told of writes for a while more.
     #[must_use]
     pub fn open(before: Arc<Pool>, after: &Pool, life: Duration) -> Self {
         let former = before.nodes().iter().map(|node| {
@@ -55,7 +60,8 @@ impl Window {
             former: former.collect(),
             before,
             opened: SystemTime::now(),
-            until: Instant::now() + life,
+            asks_until: Instant::now() + life,
+            until: Instant::now() + life + life.min(GRACE),
             closed: AtomicBool::new(false),
             progress: Default::default(),
         }
@@ -65,6 +71,12 @@ impl Window {
     #[must_use]
     pub fn opened(&self) -> SystemTime {
         self.opened
+    }
+
+    /// Until when a read that misses asks the old owner.
+    #[must_use]
+    pub fn asks_until(&self) -> Instant {
+        self.asks_until
     }
 
     /// When it closes, if nothing changes before.
