@@ -22,6 +22,9 @@
 //! fill that lands behind a write has got its lease behind it, and has read the old owner after the delete which came
 //! before that write.
 //!
+//! For the same reason a window that asks old owners no more tells them of writes for a while yet: the windows of other
+//! ketches may end later.
+//!
 //! [`Window`] is what all workers share of it; [`Detours`] is one worker's part. This room must not know who opens or
 //! closes a window, nor what a client typed.
 
