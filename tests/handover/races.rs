@@ -294,7 +294,9 @@ fn race(moved: &Moved, groups: usize) {
 /// A pool of these addresses, whose names on the ring are their numbers.
 fn pool(nodes: &[(usize, String)], more: &str) -> String {
     let nodes: Vec<String> = nodes.iter().map(|(number, address)| format!("{address} node-{number}")).collect();
-    super::support::pool(&nodes, &format!("handover: 1h, {more}")) + "workers: 2\n"
+    // A machine that stands still for a second is not to put a node out in one ketch and not in the other.
+    let patient = "handover: 1h, request_timeout: 15s, health: { probe_interval: 1h, eject_after: 1000 }";
+    super::support::pool(&nodes, &format!("{patient}, {more}")) + "workers: 2\n"
 }
 
 fn numbered(addresses: impl Iterator<Item = String>) -> Vec<(usize, String)> {
