@@ -22,7 +22,7 @@ const CHUNK: usize = 32 * 1024;
 /// The most room made at once for a large value; more is made as its bytes arrive.
 const GROWTH: usize = 256 * 1024;
 /// Room for so many times what has come of a value is made at once: it need not be moved again.
-const TRUST: usize = 8;
+const TRUST: usize = 32;
 /// A connection on which requests ran out of time so often, and nothing came since, is replaced.
 const PATIENCE: u32 = 3;
 

@@ -27,7 +27,7 @@ const CHUNK: usize = 64 * 1024;
 /// The most room made at once for a large value; more is made as its bytes arrive.
 const GROWTH: usize = 256 * 1024;
 /// Room for so many times what has come of a value is made at once: it need not be moved again.
-const TRUST: usize = 8;
+const TRUST: usize = 16;
 /// The most requests of one client that wait for nodes; past it, it is not read from.
 const PIPELINE: usize = 1024;
 /// How many reads of one client come before the others have their turn.
