@@ -1,10 +1,10 @@
 //! Puts the answers of several owners together, in the client's order.
 
-use std::cell::RefCell;
 use std::rc::Rc;
 
+use super::assembly::Assembly;
 use crate::memory::Charge;
-use crate::model::{FailureKind, Items, Receive, Reply, ReplyTo};
+use crate::model::{Receive, Reply, ReplyTo};
 
 /// A multi-get whose parts are under way.
 ///
@@ -13,27 +13,17 @@ use crate::model::{FailureKind, Items, Receive, Reply, ReplyTo};
 pub struct Gather {
     /// By part: where each of its keys stands in the client's list.
     positions: Vec<Vec<u32>>,
-    /// The values that wait for the others.
-    charge: Charge,
     listener: u8,
-    state: RefCell<State>,
-}
-
-struct State {
-    items: Items,
-    missing: usize,
-    trouble: Option<Reply>,
-    reply_to: Option<ReplyTo>,
+    assembly: Assembly,
 }
 
 impl Gather {
     /// Waits for `positions.len()` parts that together have `keys` keys.
     #[must_use]
     pub fn new(keys: usize, positions: Vec<Vec<u32>>, charge: Charge, reply_to: ReplyTo) -> Rc<Self> {
-        let items = std::iter::repeat_n(None, keys).collect();
         let listener = reply_to.listener();
-        let state = State { items, missing: positions.len(), trouble: None, reply_to: Some(reply_to) };
-        Rc::new(Self { positions, charge, listener, state: RefCell::new(state) })
+        let assembly = Assembly::new(keys, positions.len(), charge, reply_to);
+        Rc::new(Self { positions, listener, assembly })
     }
 
     /// The return address of one part.
@@ -45,34 +35,11 @@ impl Gather {
 
 impl Receive for Gather {
     fn receive(&self, tag: u64, reply: Reply) {
-        let mut state = self.state.borrow_mut();
-        match reply {
-            Reply::Items(_) if !self.charge.add(reply.weight()) => {
-                self.charge.tell();
-                state.trouble.get_or_insert(Reply::never_sent(FailureKind::Memory));
-            }
-            Reply::Items(items) => {
-                let positions = usize::try_from(tag).ok().and_then(|part| self.positions.get(part));
-                for (position, item) in positions.into_iter().flatten().zip(items) {
-                    state.items[*position as usize] = item;
-                }
-            }
-            trouble => {
-                state.trouble.get_or_insert(trouble);
-            }
-        }
-        state.missing -= 1;
-        if state.missing > 0 {
-            return;
-        }
-        self.charge.free(usize::MAX); // from here on the values are the receiver's
-        let whole = match state.trouble.take() {
-            Some(trouble) => trouble,
-            None => Reply::Items(std::mem::take(&mut state.items)),
-        };
-        let reply_to = state.reply_to.take();
-        drop(state); // whoever hears the answer may ask again
-        if let Some(reply_to) = reply_to {
+        let whole = self.assembly.hear(reply, |items| {
+            let positions = usize::try_from(tag).ok().and_then(|part| self.positions.get(part));
+            self.assembly.place(positions.into_iter().flatten().copied(), items);
+        });
+        if let Some((reply_to, whole)) = whole {
             reply_to.answer(whole);
         }
     }

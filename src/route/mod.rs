@@ -22,6 +22,7 @@
 //! A [`Pool`] is what all workers share; a [`Lane`] is one worker's way into it. This room must not know what a
 //! client typed, which key prefix led here, or what a socket is.
 
+mod assembly;
 mod broadcast;
 mod calls;
 mod coalesce;

@@ -8,7 +8,8 @@ use tokio::time::Instant;
 use super::detours::{Detours, is_nothing, without_lease};
 use super::queue::{Job, Kind};
 use crate::memory::Charge;
-use crate::model::{FailureKind, Items, Key, Keys, Read, Receive, Reply, ReplyTo, Request};
+use crate::model::{Items, Key, Keys, Read, Receive, Reply, ReplyTo, Request};
+use crate::route::assembly::Assembly;
 
 /// The tag of the new owner's answer; those of the keys that are brought are their places.
 const FIRST: u64 = u64::MAX;
@@ -26,16 +27,7 @@ struct Many {
     since: Instant,
     /// Where those keys stand that ask together.
     together: Vec<u32>,
-    /// The values that wait for the others.
-    charge: Charge,
-    state: RefCell<State>,
-}
-
-struct State {
-    items: Items,
-    missing: usize,
-    trouble: Option<Reply>,
-    reply_to: Option<ReplyTo>,
+    assembly: Assembly,
 }
 
 impl Look {
@@ -59,16 +51,11 @@ impl Look {
         let Request::Read(Read { cas, touch, .. }) = request else { return };
         let alone = |key: &Key| detours.is_moved(key) && (touch.is_some() || detours.queue.contains(key));
         let (apart, together): (Vec<u32>, Vec<u32>) = (0..).take(keys.len()).partition(|at| alone(&keys[*at as usize]));
-        let state = State {
-            items: std::iter::repeat_n(None, keys.len()).collect(),
-            missing: apart.len() + usize::from(!together.is_empty()),
-            trouble: None,
-            reply_to: Some(reply_to),
-        };
+        let parts = apart.len() + usize::from(!together.is_empty());
         let rest: Vec<Key> = together.iter().map(|at| keys[*at as usize].clone()).collect();
-        let charge = Charge::new(detours.lane.memory());
+        let assembly = Assembly::new(keys.len(), parts, Charge::new(detours.lane.memory()), reply_to);
         let since = Instant::now();
-        let many = Rc::new(Many { detours, request, since, together, charge, state: RefCell::new(state) });
+        let many = Rc::new(Many { detours, request, since, together, assembly });
         let one = |key: Key| Request::Read(Read { keys: Keys::One(key), cas, touch });
         for at in apart {
             let key = keys[at as usize].clone();
@@ -105,17 +92,11 @@ impl Many {
     /// The items of those that asked together; what misses and has moved is brought.
     fn take(self: &Rc<Self>, items: Items) {
         let keys = self.request.keys();
-        let mut missed = Vec::new();
-        {
-            let state = &mut *self.state.borrow_mut();
-            for (at, item) in self.together.iter().zip(items) {
-                if item.is_none() && self.detours.is_moved(&keys[*at as usize]) {
-                    missed.push(*at);
-                }
-                state.items[*at as usize] = item;
-            }
-            state.missing += missed.len();
-        }
+        let asked = self.together.iter().copied().zip(&items);
+        let missed = asked.filter(|(at, item)| item.is_none() && self.detours.is_moved(&keys[*at as usize]));
+        let missed: Vec<u32> = missed.map(|(at, _)| at).collect();
+        self.assembly.place(self.together.iter().copied(), items);
+        self.assembly.expect(missed.len());
         let Request::Read(Read { cas, touch, .. }) = self.request else { return };
         for at in missed {
             let key = keys[at as usize].clone();
@@ -126,39 +107,11 @@ impl Many {
     }
 
     fn hear(self: &Rc<Self>, tag: u64, reply: Reply) {
-        match reply {
-            Reply::Items(_) if !self.charge.add(reply.weight()) => {
-                self.charge.tell();
-                self.state.borrow_mut().trouble.get_or_insert(Reply::never_sent(FailureKind::Memory));
-            }
-            Reply::Items(items) if tag == FIRST => self.take(items),
-            Reply::Items(items) => {
-                let place = usize::try_from(tag).unwrap_or(usize::MAX);
-                if let (Some(place), Some(item)) =
-                    (self.state.borrow_mut().items.get_mut(place), items.into_iter().next())
-                {
-                    *place = item;
-                }
-            }
-            trouble => drop(self.state.borrow_mut().trouble.get_or_insert(trouble)),
-        }
-        self.finish_one();
-    }
-
-    fn finish_one(&self) {
-        let mut state = self.state.borrow_mut();
-        state.missing -= 1;
-        if state.missing > 0 {
-            return;
-        }
-        self.charge.free(usize::MAX); // from here on the values are the receiver's
-        let whole = match state.trouble.take() {
-            Some(trouble) => trouble,
-            None => Reply::Items(std::mem::take(&mut state.items)),
-        };
-        let reply_to = state.reply_to.take();
-        drop(state); // whoever hears the answer may ask again
-        if let Some(reply_to) = reply_to {
+        let whole = self.assembly.hear(reply, |items| match tag {
+            FIRST => self.take(items),
+            place => self.assembly.place(u32::try_from(place).into_iter(), items),
+        });
+        if let Some((reply_to, whole)) = whole {
             self.detours.lane.calls().settle(&self.request, reply_to, whole);
         }
     }
