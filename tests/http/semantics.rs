@@ -210,6 +210,7 @@ pub fn what_is_wrong_is_told(served: &Served) {
         ("PUT", "/v1/keys/a", &["Content-Range: bytes 0-1/2"], 400),
         ("GET", "/v1/keys/a?type=text/plain;q=%22", &[], 400),
         ("POST", "/v1/keys/a/incr?by=x", &[], 400),
+        ("POST", "/v1/keys/a/incr?ttl=1m", &["If-Match: *"], 400),
         ("POST", "/v1/keys/a/incr?initial=1", &["Sec-Fetch-Site: cross-site"], 403),
         ("DELETE", "/v1/keys/a", &["Sec-Fetch-Site: cross-site"], 403),
         ("POST", "/v1/batch/get", &["Content-Type: application/json"], 400),

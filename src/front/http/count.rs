@@ -44,10 +44,10 @@ pub(super) async fn count(
         flags += " MD";
     }
     let initial = query.number("initial")?;
-    let makes = initial.is_some() || query.text("ttl").is_some();
+    let expiry = life::expiry(query, &HeaderMap::new())?;
+    let makes = initial.is_some() || expiry.is_some();
     if makes && !headers.contains_key(IF_MATCH) {
-        let expiry = life::expiry(query, &HeaderMap::new())?.unwrap_or(0);
-        flags += &format!(" N{expiry} J{}", initial.unwrap_or(0));
+        flags += &format!(" N{} J{}", expiry.unwrap_or(0), initial.unwrap_or(0));
     }
     let write = Write { caller, method: Method::POST, key, flags, value: Bytes::new() };
     match write.under(&conditions).await? {
