@@ -4,7 +4,9 @@
 //! This room must not know which node owns a key, nor how nodes are spoken to.
 
 mod acceptor;
+mod due;
 mod http;
+mod outlet;
 mod replies;
 mod session;
 mod statistics;

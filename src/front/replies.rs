@@ -2,12 +2,11 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::rc::Rc;
-use std::task::{Context, Waker};
+use std::rc::{Rc, Weak};
 
 use bytes::Bytes;
 
-use super::worker::Close;
+use super::outlet::Outlet;
 use crate::memory::Charge;
 use crate::model::{FailureKind, Receive, Reply, ReplyTo};
 use crate::wire::{Outbox, Spelling, encode_reply};
@@ -20,8 +19,7 @@ pub(super) struct Replies {
     queue: RefCell<Queue>,
     charge: Charge,
     share: Cell<usize>,
-    /// The session is to finish what it owes and close.
-    closing: Cell<bool>,
+    outlet: Weak<Outlet>,
 }
 
 struct Queue {
@@ -32,7 +30,6 @@ struct Queue {
     usual: usize,
     /// And how large they may be all the same: half as much with every reply.
     doubt: usize,
-    task: Option<Waker>,
 }
 
 enum Slot {
@@ -52,10 +49,16 @@ const UNKNOWN: usize = 16 * 1024;
 const DOUBT: usize = 256 * 1024;
 
 impl Replies {
-    /// An empty queue whose values may hold `share` bytes even when memory is scarce.
-    pub(super) fn new(charge: Charge, share: usize) -> Rc<Self> {
-        let queue = RefCell::new(Queue { slots: VecDeque::new(), first: 0, usual: UNKNOWN, doubt: DOUBT, task: None });
-        Rc::new(Self { queue, charge, share: Cell::new(share), closing: Cell::new(false) })
+    /// An empty queue whose values may hold `share` bytes even when memory is scarce; `outlet` hears when a reply has
+    /// come whose turn it is.
+    pub(super) fn new(charge: Charge, share: usize, outlet: Weak<Outlet>) -> Rc<Self> {
+        let queue = RefCell::new(Queue { slots: VecDeque::new(), first: 0, usual: UNKNOWN, doubt: DOUBT });
+        Rc::new(Self { queue, charge, share: Cell::new(share), outlet })
+    }
+
+    /// From now on its values may hold `share` bytes even when memory is scarce.
+    pub(super) fn allow(&self, share: usize) {
+        self.share.set(share);
     }
 
     /// A place behind all that was asked so far; the address of its reply. `None` when there is no room for the
@@ -74,12 +77,28 @@ impl Replies {
 
     /// An answer of ketch's own (with its line end), behind all that was asked so far.
     pub(super) fn say(&self, lines: impl Into<Bytes>) {
-        self.queue.borrow_mut().slots.push_back(Slot::Line(lines.into()));
+        self.push(Slot::Line(lines.into()));
     }
 
     /// An answer of ketch's own that is made when its turn comes, so that it tells of all before it.
     pub(super) fn say_later(&self, lines: impl FnOnce() -> String + 'static) {
-        self.queue.borrow_mut().slots.push_back(Slot::Later(Box::new(lines)));
+        self.push(Slot::Later(Box::new(lines)));
+    }
+
+    fn push(&self, slot: Slot) {
+        let mut queue = self.queue.borrow_mut();
+        queue.slots.push_back(slot);
+        if queue.slots.len() == 1 {
+            self.tell();
+        }
+    }
+
+    /// Tells the outlet that a reply is here whose turn it is.
+    #[inline]
+    fn tell(&self) {
+        if let Some(outlet) = self.outlet.upgrade() {
+            outlet.note();
+        }
     }
 
     /// Moves every reply whose turn it is to `out`.
@@ -117,38 +136,6 @@ impl Replies {
     pub(super) fn charge(&self) -> &Charge {
         &self.charge
     }
-
-    /// Has `cx` woken when the reply whose turn it is comes.
-    pub(super) fn listen(&self, cx: &Context<'_>) {
-        let mut queue = self.queue.borrow_mut();
-        match &mut queue.task {
-            Some(task) => task.clone_from(cx.waker()),
-            task => *task = Some(cx.waker().clone()),
-        }
-    }
-
-    /// Whether it was told to close.
-    pub(super) fn is_closing(&self) -> bool {
-        self.closing.get()
-    }
-
-    fn stir(&self) {
-        if let Some(task) = &self.queue.borrow().task {
-            task.wake_by_ref();
-        }
-    }
-}
-
-impl Close for Replies {
-    fn close(&self) {
-        self.closing.set(true);
-        self.stir();
-    }
-
-    fn allow(&self, share: usize) {
-        self.share.set(share);
-        self.stir();
-    }
 }
 
 impl Receive for Replies {
@@ -165,8 +152,8 @@ impl Receive for Replies {
             self.charge.tell();
             *answer = Some(Reply::never_sent(FailureKind::Memory));
         }
-        if let (0, Some(task)) = (place, &queue.task) {
-            task.wake_by_ref();
+        if place == 0 {
+            self.tell();
         }
     }
 }
@@ -183,7 +170,7 @@ mod tests {
     use crate::model::{Item, Key};
 
     fn replies(limit: usize) -> Rc<Replies> {
-        Replies::new(Charge::new(&Memory::new(limit, Arc::default())), limit)
+        Replies::new(Charge::new(&Memory::new(limit, Arc::default())), limit, Weak::new())
     }
 
     fn heard(replies: &Replies) -> String {

@@ -4,22 +4,21 @@
 //! worker's [`Desk`]; only what is left over (half a command, replies that the socket did not take) stays with the
 //! session, so that an idle client costs no buffer.
 
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use tokio::io::AsyncReadExt;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::outlet::{Attention, Outlet};
 use super::replies::Replies;
 use super::statistics::statistics;
 use super::worker::{Entrance, Station};
 use crate::memory::make_room;
-use crate::net::Stream;
 use crate::wire::{Closing, Command, CommandDecoder, Outbox};
 
 /// Room for one read.
@@ -37,22 +36,21 @@ const TURN: usize = 4;
 #[derive(Default)]
 pub(super) struct Desk {
     input: BytesMut,
-    output: Outbox,
+    pub(super) output: Outbox,
 }
 
-/// A client and what it is owed.
+/// A client and what it has said.
 pub(super) struct Session {
     station: Rc<Station>,
     entrance: Entrance,
-    stream: Stream,
     decoder: CommandDecoder,
+    outlet: Rc<Outlet>,
+    /// Those of the outlet.
     replies: Rc<Replies>,
     /// Half a command.
     input: BytesMut,
     /// How much of the charge is for `input`.
     held: usize,
-    /// What the socket did not take.
-    output: Outbox,
     /// Nothing more is read: the client has ended its side, or is to be closed.
     ended: bool,
     /// `input` may hold whole commands, which wait until the client takes replies.
@@ -68,13 +66,13 @@ struct Idle {
 }
 
 impl Session {
-    pub(super) fn new(station: Rc<Station>, stream: Stream, replies: Rc<Replies>, entrance: Entrance) -> Self {
+    pub(super) fn new(station: Rc<Station>, outlet: Rc<Outlet>, entrance: Entrance) -> Self {
         let limits = station.limits();
         let idle = limits.client_idle.map(|limit| Idle::new(limit, Instant::now()));
         let decoder = CommandDecoder::new(limits.value_size);
-        let (input, output) = (BytesMut::new(), Outbox::new());
+        let replies = outlet.replies.clone();
         let (held, ended, paused) = (0, false, false);
-        Self { station, entrance, stream, decoder, replies, input, output, held, ended, paused, idle }
+        Self { station, entrance, decoder, outlet, replies, input: BytesMut::new(), held, ended, paused, idle }
     }
 
     /// Serves the client until it leaves. Dropping the future closes the connection; what was asked goes on.
@@ -85,11 +83,26 @@ impl Session {
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let station = self.station.clone();
-        let desk = &mut *station.desk.borrow_mut();
-        self.replies.listen(cx);
-        self.ended |= self.replies.is_closing();
+        self.outlet.begin(cx);
+        let turn = self.turn(&mut station.desk.borrow_mut(), cx);
+        self.outlet.wait(self.attention());
+        turn
+    }
+
+    fn attention(&self) -> Attention {
+        if !self.outlet.is_empty() {
+            Attention::Writing
+        } else if self.ended || self.paused || self.is_full() {
+            Attention::Watching
+        } else {
+            Attention::Reading
+        }
+    }
+
+    fn turn(&mut self, desk: &mut Desk, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.ended |= self.outlet.is_closing();
         for _ in 0..TURN {
-            let blocked = self.write(desk, cx)?.is_pending();
+            let blocked = self.outlet.write(&mut desk.output, cx)?.is_pending();
             if blocked || self.is_full() {
                 return self.rest(cx);
             }
@@ -112,7 +125,7 @@ impl Session {
 
     /// Ends the session when there is nothing left to do, else waits.
     fn rest(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.ended && !self.paused && self.replies.owed() == 0 && self.output.is_empty() {
+        if self.ended && !self.paused && self.replies.owed() == 0 && self.outlet.is_empty() {
             return Poll::Ready(Ok(()));
         }
         let limit = self.station.limits().client_idle;
@@ -132,27 +145,6 @@ impl Session {
         owed >= PIPELINE || owed > 0 && self.replies.expected() >= self.station.limits().client_buffer
     }
 
-    /// Writes every reply whose turn it is; pending when the socket is full.
-    fn write(&mut self, desk: &mut Desk, cx: &mut Context<'_>) -> io::Result<Poll<()>> {
-        if !self.output.is_empty() {
-            let (count, result) = self.stream.write_from(&mut self.output, cx);
-            self.entrance.cells.bytes_written.add(count as u64);
-            self.replies.charge().free(count);
-            if !matches!(result, Ok(Poll::Ready(()))) {
-                return result;
-            }
-            self.output.release();
-        }
-        self.replies.collect(&mut desk.output);
-        let (count, result) = self.stream.write_from(&mut desk.output, cx);
-        self.entrance.cells.bytes_written.add(count as u64);
-        if !desk.output.is_empty() {
-            std::mem::swap(&mut desk.output, &mut self.output);
-            self.replies.charge().keep(self.output.len());
-        }
-        result
-    }
-
     /// Reads once, and asks all that was read; pending when there is nothing to read.
     fn read(&mut self, desk: &mut Desk, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let borrowed = self.input.is_empty();
@@ -163,7 +155,7 @@ impl Session {
         if let Poll::Ready(Ok(count)) = &read {
             match count {
                 0 => self.ended = true,
-                count => self.heard(*count),
+                _ => self.heard(),
             }
         }
         if borrowed {
@@ -176,11 +168,10 @@ impl Session {
     fn fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let room = self.decoder.wanted().min(GROWTH.max(TRUST * self.input.len())).max(CHUNK / 4);
         make_room(&mut self.input, room, CHUNK);
-        pin!(self.stream.read_buf(&mut self.input)).poll(cx)
+        self.outlet.read(&mut self.input, cx)
     }
 
-    fn heard(&mut self, count: usize) {
-        self.entrance.cells.bytes_read.add(count as u64);
+    fn heard(&mut self) {
         if let Some(idle) = &mut self.idle {
             idle.heard = Instant::now();
         }
@@ -285,7 +276,7 @@ impl Session {
 impl Drop for Session {
     /// The charge outlives the session where nodes have still to answer, but these bytes do not.
     fn drop(&mut self) {
-        self.replies.charge().free(self.held + self.output.len());
+        self.replies.charge().free(self.held);
     }
 }
 

@@ -11,8 +11,9 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::acceptor::Speech;
+use super::due::Due;
 use super::http;
-use super::replies::Replies;
+use super::outlet::Outlet;
 use super::session::{Desk, Session};
 use crate::config::Limits;
 use crate::memory::{Charge, Memory};
@@ -128,6 +129,7 @@ pub(super) struct Station {
     pub(super) hub: Hub,
     pub(super) cells: Arc<WorkerCells>,
     pub(super) desk: RefCell<Desk>,
+    pub(super) due: Rc<Due>,
     memory: Rc<Memory>,
     outlook: RefCell<Outlook>,
     sessions: RefCell<Slab<Rc<dyn Close>>>,
@@ -153,6 +155,7 @@ impl Station {
             hub,
             cells,
             desk: RefCell::default(),
+            due: Rc::default(),
             memory,
             outlook: RefCell::new(Outlook { lookout, view }),
             sessions: RefCell::default(),
@@ -189,6 +192,7 @@ impl Station {
     }
 
     async fn work(self: Rc<Self>, mut letters: UnboundedReceiver<Letter>) {
+        tokio::task::spawn_local(Due::serve(self.clone()));
         while let Some(letter) = letters.recv().await {
             match letter {
                 Letter::Client(client, speech, door) => self.serve(client, speech, &door),
@@ -210,8 +214,9 @@ impl Station {
         let cells = entrance.cells.clone();
         match speech {
             Speech::Memcached => {
-                let replies = Replies::new(Charge::new(&self.memory), self.limits().client_buffer);
-                self.attend(cells, replies.clone(), Session::new(self.clone(), stream, replies, entrance).run());
+                let charge = Charge::new(&self.memory);
+                let outlet = Outlet::new(stream, cells.clone(), self.due.clone(), charge, self.limits().client_buffer);
+                self.attend(cells, outlet.clone(), Session::new(self.clone(), outlet, entrance).run());
             }
             Speech::Http => {
                 let client = Rc::new(http::Client::default());

@@ -107,6 +107,9 @@ impl Outbox {
     /// Moves written text out of the way where that costs little.
     fn tidy(&mut self) {
         let written = self.start;
+        if self.is_empty() {
+            return self.clear();
+        }
         if written == self.text.len() || (written >= COMPACT && written * 2 >= self.text.len()) {
             self.text.drain(..written);
             self.start = 0;

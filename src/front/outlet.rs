@@ -1,0 +1,185 @@
+//! A client's way out: the replies that it is owed and the socket that they leave by.
+//!
+//! A reply does not wake the client's session, which has nothing to do with it: the outlet goes on the worker's list of
+//! those that are [`Due`], and all that are on it are written together, behind the nodes that were heard in the same
+//! turn. A session is woken for what only it can do: to wait for a full socket, to read on, to end.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use bytes::BytesMut;
+use tokio::io::AsyncReadExt;
+
+use super::due::Due;
+use super::replies::Replies;
+use super::worker::Close;
+use crate::memory::Charge;
+use crate::metrics::DoorCells;
+use crate::net::Stream;
+use crate::wire::Outbox;
+
+/// What a client's session and the worker's list share.
+pub(super) struct Outlet {
+    me: Weak<Self>,
+    due: Rc<Due>,
+    /// Whether a reply has come whose turn it is, and was not collected yet.
+    is_due: Cell<bool>,
+    /// What the client is owed.
+    pub(super) replies: Rc<Replies>,
+    stream: RefCell<Stream>,
+    cells: Arc<DoorCells>,
+    /// What the socket did not take.
+    rest: RefCell<Outbox>,
+    /// The session is to finish what it owes and close.
+    is_closing: Cell<bool>,
+    session: RefCell<Waker>,
+    attention: Cell<Attention>,
+}
+
+/// What the session does meanwhile.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Attention {
+    /// It runs, or waits for the socket to take more: it writes what comes itself.
+    Writing,
+    /// It waits for the client to say something.
+    Reading,
+    /// It waits for replies to leave, so that it may read on, or end.
+    Watching,
+}
+
+impl Outlet {
+    /// The way out by `stream` for replies that are charged to `charge`, and may hold `share` bytes of it even when memory
+    /// is scarce.
+    pub(super) fn new(stream: Stream, cells: Arc<DoorCells>, due: Rc<Due>, charge: Charge, share: usize) -> Rc<Self> {
+        Rc::new_cyclic(|me| Self {
+            me: me.clone(),
+            due,
+            is_due: Cell::new(false),
+            replies: Replies::new(charge, share, me.clone()),
+            stream: RefCell::new(stream),
+            cells,
+            rest: RefCell::default(),
+            is_closing: Cell::new(false),
+            session: RefCell::new(Waker::noop().clone()),
+            attention: Cell::new(Attention::Writing),
+        })
+    }
+
+    /// Whether the session was told to close.
+    pub(super) fn is_closing(&self) -> bool {
+        self.is_closing.get()
+    }
+
+    /// Whether everything that was collected has been written.
+    pub(super) fn is_empty(&self) -> bool {
+        self.rest.borrow().is_empty()
+    }
+
+    /// The session, whose task this is, runs.
+    pub(super) fn begin(&self, cx: &Context<'_>) {
+        self.attention.set(Attention::Writing);
+        self.session.borrow_mut().clone_from(cx.waker());
+    }
+
+    /// The session waits.
+    pub(super) fn wait(&self, attention: Attention) {
+        self.attention.set(attention);
+        if self.is_due.get() {
+            self.enlist();
+        }
+    }
+
+    /// A reply has come whose turn it is.
+    #[inline]
+    pub(super) fn note(&self) {
+        if !self.is_due.replace(true) {
+            self.enlist();
+        }
+    }
+
+    #[inline]
+    fn enlist(&self) {
+        if self.attention.get() != Attention::Writing
+            && let Some(me) = self.me.upgrade()
+        {
+            self.due.add(me);
+        }
+    }
+
+    /// Writes what is due, and has the session see to what that leaves.
+    pub(super) fn settle(&self, desk: &mut Outbox, cx: &mut Context<'_>) {
+        if self.attention.get() == Attention::Writing {
+            return;
+        }
+        let all = matches!(self.write(desk, cx), Ok(Poll::Ready(())));
+        if !all || self.attention.get() == Attention::Watching {
+            self.stir();
+        }
+    }
+
+    /// Writes every reply whose turn it is; pending when the socket is full. What it did not take stays, after an error
+    /// too.
+    pub(super) fn write(&self, desk: &mut Outbox, cx: &mut Context<'_>) -> io::Result<Poll<()>> {
+        let mut rest = self.rest.borrow_mut();
+        if !rest.is_empty() {
+            let (count, result) = self.send(&mut rest, cx);
+            self.replies.charge().free(count);
+            if !matches!(result, Ok(Poll::Ready(()))) {
+                return result;
+            }
+            rest.release();
+        }
+        if !self.is_due.replace(false) {
+            return Ok(Poll::Ready(()));
+        }
+        self.replies.collect(desk);
+        let (_, result) = self.send(desk, cx);
+        if !desk.is_empty() {
+            std::mem::swap(desk, &mut rest);
+            self.replies.charge().keep(rest.len());
+        }
+        result
+    }
+
+    fn send(&self, out: &mut Outbox, cx: &mut Context<'_>) -> (usize, io::Result<Poll<()>>) {
+        let (count, result) = self.stream.borrow_mut().write_from(out, cx);
+        self.cells.bytes_written.add(count as u64);
+        (count, result)
+    }
+
+    /// Reads what has come behind what `input` holds, as far as there is room; how much that was, 0 at the end.
+    pub(super) fn read(&self, input: &mut BytesMut, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let mut stream = self.stream.borrow_mut();
+        let read = std::pin::pin!(stream.read_buf(input)).poll(cx);
+        if let Poll::Ready(Ok(count)) = &read {
+            self.cells.bytes_read.add(*count as u64);
+        }
+        read
+    }
+
+    fn stir(&self) {
+        self.session.borrow().wake_by_ref();
+    }
+}
+
+impl Drop for Outlet {
+    /// The charge outlives the outlet where nodes have still to answer, but these bytes do not.
+    fn drop(&mut self) {
+        self.replies.charge().free(self.rest.get_mut().len());
+    }
+}
+
+impl Close for Outlet {
+    fn close(&self) {
+        self.is_closing.set(true);
+        self.stir();
+    }
+
+    fn allow(&self, share: usize) {
+        self.replies.allow(share);
+        self.stir();
+    }
+}
