@@ -71,7 +71,7 @@ impl Cluster {
     }
 
     /// Asks the server of the request's key; a flush, every primary.
-    pub(super) fn ask(self: &Rc<Self>, request: Request, reply_to: ReplyTo, since: Option<Instant>) {
+    pub(super) fn ask(self: &Rc<Self>, request: Rc<Request>, reply_to: ReplyTo, since: Option<Instant>) {
         let settings = self.node.settings();
         if let Some(line) = self.node.dialect.refusal(&request, &self.node.pool) {
             return reply_to.answer(Reply::Refused(line));

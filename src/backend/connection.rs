@@ -131,7 +131,7 @@ impl Connection {
     }
 
     /// Sends a request with the next batch, or answers at once that it can't be sent.
-    pub(super) fn ask(&self, request: Request, reply_to: ReplyTo, since: Option<Instant>) {
+    pub(super) fn ask(&self, request: Rc<Request>, reply_to: ReplyTo, since: Option<Instant>) {
         if let Some(line) = self.node.dialect.refusal(&request, &self.node.pool) {
             return reply_to.answer(Reply::Refused(line));
         }

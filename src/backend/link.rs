@@ -86,7 +86,7 @@ impl Link {
     /// `hash` chooses among several connections: the same key always takes the same one. `since` is when the request
     /// came, if that was before now.
     #[inline]
-    pub fn ask(&self, hash: u64, request: Request, reply_to: ReplyTo, since: Option<Instant>) {
+    pub fn ask(&self, hash: u64, request: Rc<Request>, reply_to: ReplyTo, since: Option<Instant>) {
         match &self.way {
             Way::Store(store) => {
                 reply_to.answer(self.cells.sample(Command::of(&request), || store.carry_out(&request, now())));

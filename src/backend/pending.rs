@@ -1,6 +1,7 @@
 //! The requests that a connection owes an answer to, in the order in which they were sent.
 
 use std::collections::VecDeque;
+use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -27,7 +28,7 @@ pub(super) struct Line {
 #[derive(Debug)]
 pub(super) struct Pending {
     /// What was asked, whole: it may have to be sent again.
-    pub(super) request: Request,
+    pub(super) request: Rc<Request>,
     /// `None` once it was answered for the node.
     pub(super) reply_to: Option<ReplyTo>,
     /// Where its first byte stands in the stream of the connection.
@@ -45,7 +46,7 @@ pub(super) struct Pending {
 impl Pending {
     /// A request that has until `deadline` if it has waited elsewhere already, else from when it is written.
     #[inline]
-    pub(super) fn new(request: Request, reply_to: ReplyTo, deadline: Option<Instant>) -> Self {
+    pub(super) fn new(request: Rc<Request>, reply_to: ReplyTo, deadline: Option<Instant>) -> Self {
         let early = deadline.is_some();
         let (whole, asked) = (false, None);
         Self { request, reply_to: Some(reply_to), start: 0, again: false, whole, asked, deadline, early }
@@ -168,7 +169,6 @@ impl Line {
 #[cfg(test)]
 mod tests {
     use std::cell::RefCell;
-    use std::rc::Rc;
 
     use super::*;
     use crate::model::{FailureKind, Key, Receive};
@@ -183,7 +183,7 @@ mod tests {
     }
 
     fn pending(heard: &Rc<Heard>, tag: u64, deadline: Option<Instant>) -> Pending {
-        Pending::new(Request::Delete(Key::new(b"k").unwrap()), ReplyTo::new(heard.clone(), tag), deadline)
+        Pending::new(Rc::new(Request::Delete(Key::new(b"k").unwrap())), ReplyTo::new(heard.clone(), tag), deadline)
     }
 
     #[test]

@@ -54,7 +54,7 @@ pub(super) struct Call {
     /// Under which identical reads find it, while they do.
     pub(super) print: Option<u64>,
     /// What was asked; kept for reads only, which may be shared, asked again, or made a miss.
-    pub(super) question: Option<Request>,
+    pub(super) question: Option<Rc<Request>>,
     /// [`Link::departures`] when it was asked.
     departures: u64,
     /// When it began, in a pool that hands over.
@@ -71,6 +71,16 @@ struct Crowd {
     waiting: Vec<ReplyTo>,
     /// When the first of those came.
     waiting_since: Option<Instant>,
+}
+
+impl State {
+    /// Takes the call that is open under `tag`.
+    #[inline]
+    fn close(&mut self, tag: usize) -> Call {
+        let call = self.open.remove(tag);
+        self.flights.unlist(&call, tag);
+        call
+    }
 }
 
 impl Call {
@@ -116,7 +126,7 @@ impl Call {
 struct Next {
     link: Result<Rc<Link>, FailureKind>,
     hash: u64,
-    request: Request,
+    request: Rc<Request>,
     reply_to: ReplyTo,
     joined: Vec<ReplyTo>,
     /// When the first of them came.
@@ -170,6 +180,7 @@ impl Calls {
     /// Sends a request; with its `print` identical reads find it from now on.
     #[inline]
     fn send(&self, way: Way<'_>, request: Request, reply_to: ReplyTo, print: Option<u64>, since: Option<Instant>) {
+        let request = Rc::new(request); // whoever asks and whoever waits keep it
         let tag = self.note(way, &request, (reply_to, since), print, None);
         self.ask(way, request, tag, since);
     }
@@ -179,7 +190,7 @@ impl Calls {
     fn note(
         &self,
         way: Way<'_>,
-        request: &Request,
+        request: &Rc<Request>,
         (reply_to, since): (ReplyTo, Option<Instant>),
         print: Option<u64>,
         crowd: Option<Box<Crowd>>,
@@ -199,7 +210,7 @@ impl Calls {
     }
 
     #[inline]
-    fn ask(&self, way: Way<'_>, request: Request, tag: usize, since: Option<Instant>) {
+    fn ask(&self, way: Way<'_>, request: Rc<Request>, tag: usize, since: Option<Instant>) {
         let Some(me) = self.me.upgrade() else { return };
         let reply_to = ReplyTo::new(me, tag as u64);
         match way.link {
@@ -312,15 +323,10 @@ impl Calls {
 impl Receive for Calls {
     fn receive(&self, tag: u64, reply: Reply) {
         let Ok(tag) = usize::try_from(tag) else { return };
-        let (call, print, next) = {
-            let State { open, flights } = &mut *self.state.borrow_mut();
-            let mut call = open.remove(tag);
-            flights.unlist(&call, tag);
-            let (print, next) = (call.print, call.follow());
-            (call, print, next)
-        };
+        let mut call = self.state.borrow_mut().close(tag);
+        let (print, next) = (call.print, call.follow());
         let reply = match reply {
-            Reply::Failed(failure) => self.excuse(call.question.as_ref(), failure),
+            Reply::Failed(failure) => self.excuse(call.question.as_deref(), failure),
             reply => reply,
         };
         if self.policy.get().hands_over

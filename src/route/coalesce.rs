@@ -54,7 +54,7 @@ impl Flights {
     pub(super) fn find(&self, open: &Slab<Call>, print: u64, question: &Request, way: Way<'_>) -> Option<usize> {
         let same = |tag: &usize| {
             let call = &open[*tag];
-            call.print == Some(print) && call.goes(way) && call.question.as_ref() == Some(question)
+            call.print == Some(print) && call.goes(way) && call.question.as_deref() == Some(question)
         };
         match question.keys() {
             [_] => self.single[place(print)].map(tag_of).filter(same),
@@ -66,7 +66,7 @@ impl Flights {
     /// wait for, since a write has to find these.
     #[inline]
     pub(super) fn list(&mut self, open: &mut Slab<Call>, print: u64, tag: usize) {
-        let earlier = match open[tag].question.as_ref().map(Request::keys) {
+        let earlier = match open[tag].question.as_deref().map(Request::keys) {
             Some([_]) => {
                 let place = &mut self.single[place(print)];
                 let earlier = place.map(tag_of);
@@ -140,5 +140,5 @@ fn tag_of(tag: Tag) -> usize {
 }
 
 fn keys_of(call: &Call) -> &[Key] {
-    call.question.as_ref().map_or(&[], Request::keys)
+    call.question.as_deref().map_or(&[], Request::keys)
 }

@@ -46,5 +46,5 @@ impl Receive for Answer {
 
 /// Asks a node, beside what clients ask it.
 pub(super) async fn ask(link: &Link, hash: u64, request: Request, deadline: Instant) -> Reply {
-    Answer::to(|reply_to| link.ask(hash, request, reply_to, None), deadline).await
+    Answer::to(|reply_to| link.ask(hash, Rc::new(request), reply_to, None), deadline).await
 }

@@ -27,7 +27,7 @@ struct State {
 /// Whether something in the answer may be a placeholder.
 pub(in crate::route) fn bare(call: &Call, reply: &Reply) -> bool {
     let is_memcached = call.link.as_ref().is_ok_and(|link| link.node().dialect == Dialect::Memcached);
-    match (&call.question, reply) {
+    match (call.question.as_deref(), reply) {
         (Some(Request::Read(_)), Reply::Items(items)) => is_memcached && items.iter().flatten().any(is_empty),
         // Who asks for leases knows what `Z` is.
         (Some(Request::Meta(asked)), Reply::Meta(_)) if asked.verb == MetaVerb::Get => {
@@ -40,8 +40,9 @@ pub(in crate::route) fn bare(call: &Call, reply: &Reply) -> bool {
 impl Unveil {
     /// Answers `call` once it is known what is behind the empty values of `reply`: a placeholder is a miss.
     pub(in crate::route) fn begin(calls: Rc<Calls>, call: Call, reply: Reply) {
-        let (Some(Request::Read(read)), Ok(link), Reply::Items(items)) = (&call.question, &call.link, reply) else {
-            let miss = calls.nothing(call.question.as_ref());
+        let (Some(Request::Read(read)), Ok(link), Reply::Items(items)) = (call.question.as_deref(), &call.link, reply)
+        else {
+            let miss = calls.nothing(call.question.as_deref());
             return calls.deliver(call, miss);
         };
         let empty: Vec<usize> = (0..items.len()).filter(|at| items[*at].as_ref().is_some_and(is_empty)).collect();
@@ -51,7 +52,7 @@ impl Unveil {
         for at in empty {
             let Some(key) = keys.as_slice().get(at) else { continue };
             let reply_to = ReplyTo::new(unveil.clone(), at as u64).by(ReplyTo::NOBODY);
-            link.ask(hash, sight::look(key, true), reply_to, since);
+            link.ask(hash, Rc::new(sight::look(key, true)), reply_to, since);
         }
     }
 }
