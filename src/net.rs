@@ -88,6 +88,16 @@ impl Stream {
         Pin::new(self).poll_write_vectored(cx, &pieces[..count])
     }
 
+    /// Waits until there is something to read, or the peer has ended its side: for whoever has just had a short read,
+    /// this costs less than to try another.
+    #[inline]
+    pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(stream) => stream.poll_read_ready(cx),
+            Self::Unix(stream) => stream.poll_read_ready(cx),
+        }
+    }
+
     /// Has the kernel drop what was written and not sent, when the stream is closed: it must not arrive later.
     pub fn abort(&self) {
         if let Self::Tcp(stream) = self {

@@ -113,8 +113,8 @@ impl View {
 
     /// Sends `request` on its way. It is answered exactly once, perhaps before this returns.
     #[inline]
-    pub fn dispatch(&self, request: Request, reply_to: ReplyTo) {
-        match &request {
+    pub fn dispatch(&self, request: Rc<Request>, reply_to: ReplyTo) {
+        match &*request {
             Request::FlushAll { delay } => {
                 let nodes = self.lanes.iter().map(Lane::width).sum();
                 let broadcast = Broadcast::new(nodes, reply_to);
@@ -131,13 +131,13 @@ impl View {
     }
 
     /// A multi-get whose keys may belong to several pools.
-    fn split(&self, keys: &Rc<[Key]>, request: Request, reply_to: ReplyTo) {
+    fn split(&self, keys: &Rc<[Key]>, request: Rc<Request>, reply_to: ReplyTo) {
         let pools: Option<Vec<usize>> = keys.iter().map(|key| self.topology.pool_of(key)).collect();
         let Some(pools) = pools else { return reply_to.answer(no_route()) };
         if pools.iter().all(|pool| *pool == pools[0]) {
             return self.lanes[pools[0]].dispatch(request, reply_to);
         }
-        let Request::Read(Read { cas, touch, .. }) = request else { return };
+        let Request::Read(Read { cas, touch, .. }) = *request else { return };
         let mut parts = vec![(Vec::new(), Vec::new()); self.lanes.len()];
         for ((position, key), pool) in (0..).zip(keys.iter()).zip(pools) {
             parts[pool].0.push(key.clone());
@@ -151,7 +151,7 @@ impl View {
                 1 => Keys::One(keys.remove(0)),
                 _ => Keys::Many(keys.into()),
             };
-            self.lanes[pool].dispatch(Request::Read(Read { keys, cas, touch }), gather.part(index));
+            self.lanes[pool].dispatch(Rc::new(Request::Read(Read { keys, cas, touch })), gather.part(index));
         }
     }
 }

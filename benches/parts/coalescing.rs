@@ -31,8 +31,8 @@ pub fn dispatch(criterion: &mut Criterion) {
     let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default()).expect("a runtime");
     let mut group = criterion.benchmark_group("coalescing");
     group.throughput(Throughput::Elements(READS as u64));
-    let distinct: Vec<Request> = (0..READS).map(get).collect();
-    let same: Vec<Request> = (0..READS).map(|_| get(1)).collect();
+    let distinct: Vec<Rc<Request>> = (0..READS).map(|number| get(number).into()).collect();
+    let same: Vec<Rc<Request>> = (0..READS).map(|_| get(1).into()).collect();
     for (name, coalesce, reads) in
         [("distinct reads, off", false, &distinct), ("distinct reads", true, &distinct), ("joined reads", true, &same)]
     {

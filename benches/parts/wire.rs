@@ -78,7 +78,7 @@ pub fn encode(criterion: &mut Criterion) {
         });
     }
     let spelling = |request: Request| match request {
-        Request::Read(read) => Spelling::Read { keys: read.keys, cas: false },
+        read @ Request::Read(_) => Spelling::Read(read.into()),
         _ => Spelling::Line,
     };
     let answers = [

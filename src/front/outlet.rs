@@ -160,6 +160,11 @@ impl Outlet {
         read
     }
 
+    /// Whether there may be something to read, which is asked after a read that left room.
+    pub(super) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.stream.borrow().poll_readable(cx)
+    }
+
     fn stir(&self) {
         self.session.borrow().wake_by_ref();
     }

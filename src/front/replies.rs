@@ -167,7 +167,7 @@ mod tests {
 
     use super::*;
     use crate::memory::Memory;
-    use crate::model::{Item, Key};
+    use crate::model::{Item, Key, Read, Request};
 
     fn replies(limit: usize) -> Rc<Replies> {
         Replies::new(Charge::new(&Memory::new(limit, Arc::default())), limit, Weak::new())
@@ -201,7 +201,8 @@ mod tests {
         let key = Key::new(b"k").unwrap();
         let read = |size: usize| {
             let item = Item { flags: 0, cas: None, value: vec![b'v'; size].into() };
-            let reply_to = replies.owe(Spelling::Read { keys: key.clone().into(), cas: false }).unwrap();
+            let request = Request::Read(Read { keys: key.clone().into(), cas: false, touch: None });
+            let reply_to = replies.owe(Spelling::Read(Rc::new(request))).unwrap();
             reply_to.answer(Reply::Items(smallvec![Some(item)]));
         };
         read(8);

@@ -101,6 +101,7 @@ impl Session {
 
     fn turn(&mut self, desk: &mut Desk, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.ended |= self.outlet.is_closing();
+        let mut drained = false;
         for _ in 0..TURN {
             let blocked = self.outlet.write(&mut desk.output, cx)?.is_pending();
             if blocked || self.is_full() {
@@ -114,8 +115,11 @@ impl Session {
             if self.ended {
                 return self.rest(cx);
             }
+            if drained && self.outlet.poll_readable(cx)?.is_pending() {
+                return self.rest(cx);
+            }
             match self.read(desk, cx) {
-                Poll::Ready(result) => result?,
+                Poll::Ready(result) => drained = result?,
                 Poll::Pending => return self.rest(cx),
             }
         }
@@ -145,30 +149,31 @@ impl Session {
         owed >= PIPELINE || owed > 0 && self.replies.expected() >= self.station.limits().client_buffer
     }
 
-    /// Reads once, and asks all that was read; pending when there is nothing to read.
-    fn read(&mut self, desk: &mut Desk, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    /// Reads once, and asks all that was read; whether that was all that had come. Pending when nothing had.
+    fn read(&mut self, desk: &mut Desk, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
         let borrowed = self.input.is_empty();
         if borrowed {
             std::mem::swap(&mut self.input, &mut desk.input);
         }
         let read = self.fill(cx);
-        if let Poll::Ready(Ok(count)) = &read {
-            match count {
-                0 => self.ended = true,
-                _ => self.heard(),
-            }
+        match &read {
+            Poll::Ready(Ok((0, _))) => self.ended = true,
+            Poll::Ready(Ok(_)) => self.heard(),
+            Poll::Pending | Poll::Ready(Err(_)) => {}
         }
         if borrowed {
             self.give_back(desk);
         }
         self.hold();
-        read.map_ok(|_| ())
+        read.map_ok(|(_, drained)| drained)
     }
 
-    fn fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    /// How much came, and whether there was room for more.
+    fn fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(usize, bool)>> {
         let room = self.decoder.wanted().min(GROWTH.max(TRUST * self.input.len())).max(CHUNK / 4);
         make_room(&mut self.input, room, CHUNK);
-        self.outlet.read(&mut self.input, cx)
+        let room = self.input.capacity() - self.input.len();
+        self.outlet.read(&mut self.input, cx).map_ok(|count| (count, count < room))
     }
 
     fn heard(&mut self) {
@@ -208,6 +213,9 @@ impl Session {
     /// Charges the client for the bytes that stay with it. Past a chunk there is room only while memory is plenty;
     /// a value that finds none is refused, and swallowed as it comes.
     fn hold(&mut self) {
+        if self.input.capacity() == self.held {
+            return;
+        }
         if self.input.is_empty() {
             self.input = BytesMut::new();
         }

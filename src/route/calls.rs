@@ -146,7 +146,7 @@ impl Calls {
     /// Sends `request`, unless it can share the answer of a read that is open. `since` is when it came, if it has waited
     /// elsewhere.
     #[inline]
-    pub(super) fn open(&self, way: Way<'_>, request: Request, reply_to: ReplyTo, since: Option<Instant>) {
+    pub(super) fn open(&self, way: Way<'_>, request: Rc<Request>, reply_to: ReplyTo, since: Option<Instant>) {
         self.cells.hot.see(request.keys());
         let coalesce = self.policy.get().coalesce;
         if !(coalesce && request.is_shareable()) {
@@ -179,8 +179,7 @@ impl Calls {
 
     /// Sends a request; with its `print` identical reads find it from now on.
     #[inline]
-    fn send(&self, way: Way<'_>, request: Request, reply_to: ReplyTo, print: Option<u64>, since: Option<Instant>) {
-        let request = Rc::new(request); // whoever asks and whoever waits keep it
+    fn send(&self, way: Way<'_>, request: Rc<Request>, reply_to: ReplyTo, print: Option<u64>, since: Option<Instant>) {
         let tag = self.note(way, &request, (reply_to, since), print, None);
         self.ask(way, request, tag, since);
     }

@@ -76,7 +76,7 @@ impl Lane {
 
     /// Sends `request` to the owner of its key, or of each of its keys. It is answered exactly once.
     #[inline]
-    pub fn dispatch(&self, request: Request, reply_to: ReplyTo) {
+    pub fn dispatch(&self, request: Rc<Request>, reply_to: ReplyTo) {
         let (request, reply_to) = match &self.detours {
             None => (request, reply_to),
             Some(detours) => match detours.divert(request, reply_to) {
@@ -84,10 +84,12 @@ impl Lane {
                 None => return,
             },
         };
-        match request {
-            Request::Read(Read { keys: Keys::Many(keys), cas, touch }) => self.read_many(&keys, cas, touch, reply_to),
-            Request::FlushAll { delay } => self.flush(delay, &Broadcast::new(self.width(), reply_to)),
-            request => {
+        match &*request {
+            Request::Read(Read { keys: Keys::Many(keys), cas, touch }) => {
+                self.read_many(&request, keys, *cas, *touch, reply_to);
+            }
+            Request::FlushAll { delay } => self.flush(*delay, &Broadcast::new(self.width(), reply_to)),
+            _ => {
                 let Some(key) = request.keys().first() else { return };
                 let seat = self.pool.seat(key);
                 let seat = if seat.node == Ok(seat.owner) { seat } else { self.note(seat, &request) };
@@ -115,13 +117,13 @@ impl Lane {
             if !self.pool.nodes()[owner].dialect.may_flush() {
                 // It refuses, and forgets nothing either when it comes back.
                 let seat = Seat { hash: 0, owner, node: Ok(owner) };
-                self.send(seat, Request::FlushAll { delay }, broadcast.part());
+                self.send(seat, Rc::new(Request::FlushAll { delay }), broadcast.part());
                 continue;
             }
             // A node that is out is flushed before it is let in again; that it was not now is told all the same.
             let _ = self.pool.nodes()[owner].note_write(None);
             let seat = Seat { hash: 0, owner, node: Ok(owner) };
-            self.send(seat, Request::FlushAll { delay }, broadcast.part());
+            self.send(seat, Rc::new(Request::FlushAll { delay }), broadcast.part());
         }
     }
 
@@ -147,20 +149,19 @@ impl Lane {
     }
 
     /// Sends what came at `since`, and has waited elsewhere.
-    pub(super) fn send_since(&self, seat: Seat, request: Request, reply_to: ReplyTo, since: Instant) {
+    pub(super) fn send_since(&self, seat: Seat, request: Rc<Request>, reply_to: ReplyTo, since: Instant) {
         self.calls.open(Way { link: self.link(seat), hash: seat.hash }, request, reply_to, Some(since));
     }
 
     #[inline]
-    pub(super) fn send(&self, seat: Seat, request: Request, reply_to: ReplyTo) {
+    pub(super) fn send(&self, seat: Seat, request: Rc<Request>, reply_to: ReplyTo) {
         self.calls.open(Way { link: self.link(seat), hash: seat.hash }, request, reply_to, None);
     }
 
-    fn read_many(&self, keys: &Rc<[Key]>, cas: bool, touch: Option<Expiry>, reply_to: ReplyTo) {
+    fn read_many(&self, request: &Rc<Request>, keys: &[Key], cas: bool, touch: Option<Expiry>, reply_to: ReplyTo) {
         let mut parts = self.split(keys);
         if let [part] = parts.as_slice() {
-            let request = Request::Read(Read { keys: Keys::Many(keys.clone()), cas, touch });
-            return self.send(part.seat, request, reply_to);
+            return self.send(part.seat, request.clone(), reply_to);
         }
         let positions = parts.iter_mut().map(|part| std::mem::take(&mut part.positions)).collect();
         let gather = Gather::new(keys.len(), positions, Charge::new(&self.memory), reply_to);
@@ -169,7 +170,7 @@ impl Lane {
                 1 => Keys::One(part.keys.remove(0)),
                 _ => Keys::Many(part.keys.into()),
             };
-            self.send(part.seat, Request::Read(Read { keys, cas, touch }), gather.part(index));
+            self.send(part.seat, Rc::new(Request::Read(Read { keys, cas, touch })), gather.part(index));
         }
     }
 

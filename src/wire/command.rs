@@ -1,8 +1,10 @@
 //! What a client said.
 
+use std::rc::Rc;
+
 use bytes::Bytes;
 
-use crate::model::{Keys, MetaVerb, Request};
+use crate::model::{MetaVerb, Request};
 
 /// One thing that a client said, or the answer that memcached would have given to what it said.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,7 +12,7 @@ pub enum Command {
     /// A request for a node, and how its reply is to be written.
     Ask {
         /// What is asked.
-        request: Request,
+        request: Rc<Request>,
         /// For [`encode_reply`](super::encode_reply).
         spelling: Spelling,
     },
@@ -37,13 +39,8 @@ pub enum Command {
 /// How a request was spelled, and so how its reply is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Spelling {
-    /// `get`, `gets`, `gat`, `gats`: items and `END`.
-    Read {
-        /// What was asked, for the names in the answer.
-        keys: Keys,
-        /// Whether tokens are shown.
-        cas: bool,
-    },
+    /// `get`, `gets`, `gat`, `gats`: items, named as in this [`Request::Read`], and `END`.
+    Read(Rc<Request>),
     /// One classic line.
     Line,
     /// `noreply`: nothing is ever written.
@@ -67,7 +64,7 @@ impl Spelling {
     #[must_use]
     pub fn weight(&self) -> usize {
         match self {
-            Self::Read { keys, .. } => keys.weight(),
+            Self::Read(request) => request.weight(),
             Self::Line | Self::Silent | Self::Meta { .. } | Self::Says(_) => 0,
         }
     }

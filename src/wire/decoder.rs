@@ -1,5 +1,7 @@
 //! One client's bytes cut into commands.
 
+use std::rc::Rc;
+
 use bytes::{Buf, Bytes, BytesMut};
 
 use super::command::{Closing, Command, Spelling};
@@ -277,13 +279,13 @@ impl Head {
     fn with(self, value: Bytes) -> Command {
         match self {
             Self::Classic { mode, key, flags, expiry, silent } => Command::Ask {
-                request: Request::Store(Box::new(Store { mode, key, flags, expiry, value })),
+                request: Rc::new(Request::Store(Box::new(Store { mode, key, flags, expiry, value }))),
                 spelling: if silent { Spelling::Silent } else { Spelling::Line },
             },
             Self::Meta { mut meta, quiet } => {
                 meta.value = value;
                 let spelling = Spelling::Meta { verb: meta.verb, quiet };
-                Command::Ask { request: Request::Meta(meta), spelling }
+                Command::Ask { request: Rc::new(Request::Meta(meta)), spelling }
             }
         }
     }
@@ -292,13 +294,13 @@ impl Head {
     fn refuse(self, line: &'static [u8]) -> Command {
         match self {
             Self::Classic { mode: StoreMode::Set, key, silent, .. } => Command::Ask {
-                request: Request::Delete(key),
+                request: Rc::new(Request::Delete(key)),
                 spelling: if silent { Spelling::Silent } else { Spelling::Says(line) },
             },
             Self::Classic { silent: true, .. } => Command::Silence,
             Self::Classic { .. } => Command::Refuse(line),
             Self::Meta { meta, .. } => {
-                Command::Ask { request: Request::Delete(meta.key), spelling: Spelling::Says(line) }
+                Command::Ask { request: Rc::new(Request::Delete(meta.key)), spelling: Spelling::Says(line) }
             }
         }
     }
@@ -325,7 +327,7 @@ mod tests {
 
     #[test]
     fn an_abandoned_value_is_swallowed_and_the_old_item_goes() {
-        let request = Request::Delete(Key::new(b"k").unwrap());
+        let request = Rc::new(Request::Delete(Key::new(b"k").unwrap()));
         let told = Some(Command::Ask { request: request.clone(), spelling: Spelling::Says(NO_MEMORY) });
         let silent = Some(Command::Ask { request, spelling: Spelling::Silent });
         for (line, answer) in [

@@ -1,7 +1,7 @@
 //! What ketch answers a client.
 
 use super::{Outbox, Spelling};
-use crate::model::{Item, Items, Keys, MetaReply, MetaStatus, MetaVerb, Reply};
+use crate::model::{Item, Items, MetaReply, MetaStatus, MetaVerb, Reply, Request};
 
 /// Writes `reply` as the client that spelled its request so expects it.
 pub fn encode_reply(spelling: &Spelling, reply: Reply, out: &mut Outbox) {
@@ -9,16 +9,17 @@ pub fn encode_reply(spelling: &Spelling, reply: Reply, out: &mut Outbox) {
         (Spelling::Silent, _) => {}
         (Spelling::Says(_), Reply::Refused(line)) => put_line(&line, out),
         (Spelling::Says(line), _) => put_line(line, out),
-        (Spelling::Read { keys, cas }, Reply::Items(items)) => encode_items(keys, *cas, items, out),
+        (Spelling::Read(request), Reply::Items(items)) => encode_items(request, items, out),
         (Spelling::Meta { verb, quiet }, Reply::Meta(reply)) => encode_meta(*verb, *quiet, reply, out),
         (_, reply) => encode_line(reply, out),
     }
 }
 
 #[inline]
-fn encode_items(keys: &Keys, cas: bool, mut items: Items, out: &mut Outbox) {
+fn encode_items(request: &Request, mut items: Items, out: &mut Outbox) {
+    let cas = matches!(request, Request::Read(read) if read.cas);
     // Taken one by one: a loop that owns its items looks after what it has not come to, at every step.
-    for (key, item) in keys.as_slice().iter().zip(&mut items) {
+    for (key, item) in request.keys().iter().zip(&mut items) {
         if let Some(item) = item.take() {
             encode_item(key.as_bytes(), cas, item, out);
         }

@@ -69,12 +69,12 @@ impl Caller {
 }
 
 /// A meta command for a key of any bytes: as base64 where it cannot stand in a line.
-pub(super) fn command(verb: MetaVerb, key: &Key, flags: &str, value: Bytes) -> Request {
+pub(super) fn command(verb: MetaVerb, key: &Key, flags: &str, value: Bytes) -> Rc<Request> {
     let (token, flags) = match key.is_text() {
         true => (Bytes::copy_from_slice(key.as_bytes()), Bytes::copy_from_slice(flags.as_bytes())),
         false => (STANDARD.encode(key.as_bytes()).into(), [b"b ", flags.as_bytes()].concat().into()),
     };
-    Request::Meta(Box::new(Meta { verb, key: key.clone(), token, flags, value }))
+    Rc::new(Request::Meta(Box::new(Meta { verb, key: key.clone(), token, flags, value })))
 }
 
 /// The reply, if there is room for its value.
@@ -142,8 +142,9 @@ mod tests {
     fn a_key_of_any_bytes_has_a_name_for_the_node() {
         for (key, token, flags) in [(&b"a/b"[..], "a/b", "c v"), (b"a b", "YSBi", "b c v"), (b"\0", "AA==", "b c v")] {
             let key = Key::new(key).unwrap();
-            let Request::Meta(meta) = command(MetaVerb::Get, &key, "c v", Bytes::new()) else { panic!("no meta") };
-            assert_eq!((meta.token, meta.flags, meta.key), (token.into(), flags.into(), key));
+            let request = command(MetaVerb::Get, &key, "c v", Bytes::new());
+            let Request::Meta(meta) = &*request else { panic!("no meta") };
+            assert_eq!((&meta.token[..], &meta.flags[..], &meta.key), (token.as_bytes(), flags.as_bytes(), &key));
         }
     }
 

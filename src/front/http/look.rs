@@ -77,7 +77,7 @@ impl Looker {
         }
         self.view.dispatch(give_back, ReplyTo::new(Rc::new(Nobody), 0).by(listener));
         let read = Read { keys: Keys::One(self.key.clone()), cas: true, touch: None };
-        self.view.dispatch(Request::Read(read), next(Stage::Again, reply_to));
+        self.view.dispatch(Rc::new(Request::Read(read)), next(Stage::Again, reply_to));
     }
 }
 

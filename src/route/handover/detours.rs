@@ -65,15 +65,15 @@ impl Detours {
     }
 
     /// Takes a request on a detour if it needs one; gives it back where it goes as always.
-    pub(in crate::route) fn divert(&self, request: Request, reply_to: ReplyTo) -> Option<(Request, ReplyTo)> {
+    pub(in crate::route) fn divert(&self, request: Rc<Request>, reply_to: ReplyTo) -> Option<(Rc<Request>, ReplyTo)> {
         if let Some(held) = &mut *self.held.borrow_mut() {
             self.hold(held, request, reply_to);
             return None;
         }
-        if let Request::Read(Read { keys: Keys::Many(keys), .. }) = &request {
+        if let Request::Read(Read { keys: Keys::Many(keys), .. }) = &*request {
             let moved = keys.iter().any(|key| self.is_moved(key));
             if moved && let Some(me) = self.me.upgrade() {
-                Look::many(me, keys.clone(), request, reply_to);
+                Look::many(me, keys.clone(), request.clone(), reply_to);
                 return None;
             }
             return Some((request, reply_to));
@@ -110,7 +110,7 @@ impl Detours {
     }
 
     /// Keeps a request that came behind a flush.
-    fn hold(&self, held: &mut Vec<Held>, request: Request, reply_to: ReplyTo) {
+    fn hold(&self, held: &mut Vec<Held>, request: Rc<Request>, reply_to: ReplyTo) {
         match self.room_for(&request) {
             Ok(()) => held.push(Held::Request(request, reply_to)),
             Err(kind) => self.lane.calls().fail(&request, kind, reply_to),
@@ -232,13 +232,13 @@ pub(super) fn is_plain_read(request: &Request) -> bool {
 }
 
 /// The same read, which takes no lease: where there is nothing, the old owner is to be asked first.
-pub(super) fn without_lease(request: &Request) -> Request {
-    match request {
+pub(super) fn without_lease(request: &Rc<Request>) -> Rc<Request> {
+    match &**request {
         Request::Meta(meta) if meta.has(b'N') => {
             let flags: Vec<&[u8]> = meta.flags().filter(|flag| flag[0] != b'N').collect();
-            Request::Meta(Box::new(Meta { flags: flags.join(&b' ').into(), ..(**meta).clone() }))
+            Rc::new(Request::Meta(Box::new(Meta { flags: flags.join(&b' ').into(), ..(**meta).clone() })))
         }
-        request => request.clone(),
+        _ => request.clone(),
     }
 }
 

@@ -18,7 +18,7 @@ const PAUSE: Duration = Duration::from_millis(1);
 
 /// What came behind a flush that is under way.
 pub(super) enum Held {
-    Request(Request, ReplyTo),
+    Request(Rc<Request>, ReplyTo),
     Flush(Option<Expiry>, Rc<Broadcast>),
 }
 

@@ -23,7 +23,7 @@ pub(super) struct Look {
 /// A multi-get with keys that moved.
 struct Many {
     detours: Rc<Detours>,
-    request: Request,
+    request: Rc<Request>,
     since: Instant,
     /// Where those keys stand that ask together.
     together: Vec<u32>,
@@ -47,8 +47,8 @@ impl Look {
     }
 
     /// The keys that need nothing else ask together; each of the others goes as if it were alone.
-    pub(super) fn many(detours: Rc<Detours>, keys: Rc<[Key]>, request: Request, reply_to: ReplyTo) {
-        let Request::Read(Read { cas, touch, .. }) = request else { return };
+    pub(super) fn many(detours: Rc<Detours>, keys: Rc<[Key]>, request: Rc<Request>, reply_to: ReplyTo) {
+        let Request::Read(Read { cas, touch, .. }) = *request else { return };
         let alone = |key: &Key| detours.is_moved(key) && (touch.is_some() || detours.queue.contains(key));
         let (apart, together): (Vec<u32>, Vec<u32>) = (0..).take(keys.len()).partition(|at| alone(&keys[*at as usize]));
         let parts = apart.len() + usize::from(!together.is_empty());
@@ -56,7 +56,7 @@ impl Look {
         let assembly = Assembly::new(keys.len(), parts, Charge::new(detours.lane.memory()), reply_to);
         let since = Instant::now();
         let many = Rc::new(Many { detours, request, since, together, assembly });
-        let one = |key: Key| Request::Read(Read { keys: Keys::One(key), cas, touch });
+        let one = |key: Key| Rc::new(Request::Read(Read { keys: Keys::One(key), cas, touch }));
         for at in apart {
             let key = keys[at as usize].clone();
             let (request, reply_to) = (one(key.clone()), many.part(at.into()));
@@ -66,7 +66,7 @@ impl Look {
         let request = match rest.len() {
             0 => return,
             1 => rest.into_iter().next().map(one),
-            _ => Some(Request::Read(Read { keys: Keys::Many(rest.into()), cas, touch })),
+            _ => Some(Rc::new(Request::Read(Read { keys: Keys::Many(rest.into()), cas, touch }))),
         };
         if let Some(request) = request {
             many.detours.lane.dispatch(request, many.part(FIRST));
@@ -97,10 +97,10 @@ impl Many {
         let missed: Vec<u32> = missed.map(|(at, _)| at).collect();
         self.assembly.place(self.together.iter().copied(), items);
         self.assembly.expect(missed.len());
-        let Request::Read(Read { cas, touch, .. }) = self.request else { return };
+        let Request::Read(Read { cas, touch, .. }) = *self.request else { return };
         for at in missed {
             let key = keys[at as usize].clone();
-            let request = Request::Read(Read { keys: Keys::One(key.clone()), cas, touch });
+            let request = Rc::new(Request::Read(Read { keys: Keys::One(key.clone()), cas, touch }));
             let (reply_to, since, kind) = (self.part(at.into()), self.since, Kind::Missed);
             self.detours.bring_for(Job { key, request, reply_to, since, kind });
         }

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::rc::Rc;
 
 use hashbrown::HashMap;
 use tokio::time::Instant;
@@ -11,7 +12,7 @@ use crate::model::{Key, ReplyTo, Request};
 /// One request of a key that moved.
 pub(super) struct Job {
     pub(super) key: Key,
-    pub(super) request: Request,
+    pub(super) request: Rc<Request>,
     pub(super) reply_to: ReplyTo,
     /// When it came.
     pub(super) since: Instant,
@@ -147,7 +148,7 @@ mod tests {
     fn job(number: u64, kind: Kind) -> Job {
         let key = Key::new(b"k").unwrap();
         let reply_to = ReplyTo::new(Rc::new(Deaf), number);
-        Job { request: Request::Delete(key.clone()), key, reply_to, since: Instant::now(), kind }
+        Job { request: Rc::new(Request::Delete(key.clone())), key, reply_to, since: Instant::now(), kind }
     }
 
     fn told(jobs: &[Job]) -> Vec<String> {

@@ -171,7 +171,7 @@ impl Detours {
     async fn with_item(&self, route: &Route, job: &Job, token: u64) -> Option<Reply> {
         let guarded = guard::guarded(&job.request, token);
         let is_guarded = guarded.is_some();
-        let reply = self.ask_as_client(route, guarded.unwrap_or_else(|| job.request.clone())).await;
+        let reply = self.ask_as_client(route, guarded.map_or_else(|| job.request.clone(), Rc::new)).await;
         let touches = guard::touches(&job.request) && Sight::of(&reply).is_some_and(|seen| seen.may_be_placeholder());
         if touches && self.take_back(route, &job.key).await {
             return None;
@@ -197,7 +197,8 @@ impl Detours {
     }
 
     /// Asks the new owner what a client asked, in these words.
-    async fn ask_as_client(&self, route: &Route, request: Request) -> Reply {
+    async fn ask_as_client(&self, route: &Route, request: impl Into<Rc<Request>>) -> Reply {
+        let request = request.into();
         Answer::to(|reply_to| self.lane.send(route.seat, request, reply_to), route.end).await
     }
 

@@ -1,5 +1,7 @@
 //! `delete`, `incr`, `decr`, `touch`.
 
+use std::rc::Rc;
+
 use super::{BAD_EXPTIME, BAD_FORMAT, ERROR, is_silent, refuse};
 use crate::model::{Arithmetic, Expiry, Key, Request};
 use crate::wire::command::{Command, Spelling};
@@ -50,5 +52,5 @@ fn two<'a>(words: &Words<'a>) -> Option<(&'a [u8], &'a [u8], bool)> {
 }
 
 fn ask(request: Request, silent: bool) -> Command {
-    Command::Ask { request, spelling: if silent { Spelling::Silent } else { Spelling::Line } }
+    Command::Ask { request: Rc::new(request), spelling: if silent { Spelling::Silent } else { Spelling::Line } }
 }

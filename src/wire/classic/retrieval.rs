@@ -1,5 +1,7 @@
 //! `get`, `gets`, `gat`, `gats`.
 
+use std::rc::Rc;
+
 use super::{BAD_EXPTIME, BAD_FORMAT, ERROR};
 use crate::model::{Expiry, Key, Keys, MAX_KEY, Read, Request};
 use crate::wire::command::{Command, Spelling};
@@ -18,9 +20,7 @@ pub fn plain_get(input: &[u8]) -> Option<(Command, usize)> {
         return None;
     }
     let keys = Keys::One(Key::new(word).ok()?);
-    let spelling = Spelling::Read { keys: keys.clone(), cas: false };
-    let request = Request::Read(Read { keys, cas: false, touch: None });
-    Some((Command::Ask { request, spelling }, NAME.len() + len + 2))
+    Some((ask(Read { keys, cas: false, touch: None }), NAME.len() + len + 2))
 }
 
 /// `get` and `gets`. One key too long among the others, and memcached answers that instead of what it found.
@@ -28,10 +28,7 @@ pub fn plain_get(input: &[u8]) -> Option<(Command, usize)> {
 pub fn get(words: Words<'_>, cas: bool) -> Command {
     match Named::read(words) {
         Named { is_whole: false, .. } => Command::Refuse(BAD_FORMAT),
-        Named { keys: Some(keys), .. } => {
-            let spelling = Spelling::Read { keys: keys.clone(), cas };
-            Command::Ask { request: Request::Read(Read { keys, cas, touch: None }), spelling }
-        }
+        Named { keys: Some(keys), .. } => ask(Read { keys, cas, touch: None }),
         Named { keys: None, .. } => Command::Refuse(ERROR),
     }
 }
@@ -45,11 +42,17 @@ pub fn get_and_touch(mut words: Words<'_>, cas: bool) -> Command {
         // memcached finds nothing among no keys.
         return Command::Refuse(if is_whole { b"END" } else { BAD_FORMAT });
     };
-    let spelling = match is_whole {
-        true => Spelling::Read { keys: keys.clone(), cas },
-        false => Spelling::Says(BAD_FORMAT),
-    };
-    Command::Ask { request: Request::Read(Read { keys, cas, touch: Some(Expiry(expiry)) }), spelling }
+    let read = Read { keys, cas, touch: Some(Expiry(expiry)) };
+    match is_whole {
+        true => ask(read),
+        false => Command::Ask { request: Rc::new(Request::Read(read)), spelling: Spelling::Says(BAD_FORMAT) },
+    }
+}
+
+#[inline]
+fn ask(read: Read) -> Command {
+    let request = Rc::new(Request::Read(read));
+    Command::Ask { spelling: Spelling::Read(request.clone()), request }
 }
 
 /// The keys that a line names.

@@ -1,5 +1,7 @@
 //! Commands that are about the server, not an item.
 
+use std::rc::Rc;
+
 use bytes::Bytes;
 
 use super::{BAD_EXPTIME, BAD_FORMAT, ERROR, is_silent, refuse};
@@ -41,7 +43,7 @@ fn flush_all(words: Words<'_>) -> Command {
         },
     };
     Command::Ask {
-        request: Request::FlushAll { delay },
+        request: Rc::new(Request::FlushAll { delay }),
         spelling: if silent { Spelling::Silent } else { Spelling::Line },
     }
 }

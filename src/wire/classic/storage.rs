@@ -1,5 +1,7 @@
 //! `set`, `add`, `replace`, `append`, `prepend`, `cas`.
 
+use std::rc::Rc;
+
 use super::{BAD_FORMAT, ERROR, is_silent, refuse};
 use crate::model::{Expiry, Key, MAX_KEY, Request, StoreMode};
 use crate::wire::command::{Command, Spelling};
@@ -54,7 +56,7 @@ fn head(mode: StoreMode, arguments: &[&[u8]], value_size: usize) -> Parsed {
     // Only after a `set` does memcached forget the old item.
     let command = match mode {
         StoreMode::Set => Command::Ask {
-            request: Request::Delete(key),
+            request: Rc::new(Request::Delete(key)),
             spelling: if silent { Spelling::Silent } else { Spelling::Says(TOO_LARGE) },
         },
         _ => refuse(TOO_LARGE, silent),

@@ -6,6 +6,8 @@
 mod base64;
 mod flags;
 
+use std::rc::Rc;
+
 use bytes::Bytes;
 
 use self::flags::Flags;
@@ -62,7 +64,7 @@ fn without_value(verb: MetaVerb, words: Words<'_>) -> Result<Command, &'static [
         false => Spelling::Meta { verb, quiet: flags.quiet },
     };
     let meta = flags.into_meta(verb, token)?;
-    Ok(Command::Ask { request: Request::Meta(Box::new(meta)), spelling })
+    Ok(Command::Ask { request: Rc::new(Request::Meta(Box::new(meta))), spelling })
 }
 
 /// `ms <key> <size> <flags>*`. From the point where the size is known, a refused value is swallowed.
@@ -85,7 +87,7 @@ fn set(words: Words<'_>, value_size: usize) -> Parsed {
     match head {
         Err(line) => swallow(Command::Refuse(line)),
         Ok((meta, _, client_flags)) if too_large(&meta.key, client_flags, len, value_size) => {
-            swallow(Command::Ask { request: Request::Delete(meta.key), spelling: Spelling::Says(TOO_LARGE) })
+            swallow(Command::Ask { request: Rc::new(Request::Delete(meta.key)), spelling: Spelling::Says(TOO_LARGE) })
         }
         Ok((meta, quiet, _)) => Parsed::Awaits(Awaited { head: Head::Meta { meta: Box::new(meta), quiet }, len }),
     }
@@ -122,5 +124,5 @@ fn debug(mut words: Words<'_>) -> Result<Command, &'static [u8]> {
         value: Bytes::new(),
     };
     let spelling = Spelling::Meta { verb: MetaVerb::Debug, quiet: false };
-    Ok(Command::Ask { request: Request::Meta(Box::new(meta)), spelling })
+    Ok(Command::Ask { request: Rc::new(Request::Meta(Box::new(meta))), spelling })
 }

@@ -7,7 +7,7 @@ use super::*;
 fn asked(stream: &[u8]) -> (Request, Spelling) {
     let mut all = commands([stream]);
     match (all.len(), all.pop()) {
-        (1, Some(Command::Ask { request, spelling })) => (request, spelling),
+        (1, Some(Command::Ask { request, spelling })) => ((*request).clone(), spelling),
         other => panic!("{other:?} of {:?}", stream.escape_ascii().to_string()),
     }
 }
@@ -15,8 +15,8 @@ fn asked(stream: &[u8]) -> (Request, Spelling) {
 fn read(keys: &[&[u8]], cas: bool, touch: Option<i32>) -> (Request, Spelling) {
     let all: Vec<Key> = keys.iter().map(|text| key(text)).collect();
     let keys = if let [one] = &all[..] { Keys::One(one.clone()) } else { Keys::Many(all.into()) };
-    let request = Request::Read(Read { keys: keys.clone(), cas, touch: touch.map(Expiry) });
-    (request, Spelling::Read { keys, cas })
+    let request = Request::Read(Read { keys, cas, touch: touch.map(Expiry) });
+    (request.clone(), Spelling::Read(request.into()))
 }
 
 #[test]
@@ -151,7 +151,7 @@ fn a_long_opaque_is_found_when_the_item_is_counted_already() {
 fn an_item_too_large_is_forgotten_and_swallowed() {
     // 48 + 8 + "a" and its zero + line end: 1,048,516 bytes are left of 1 MiB, 4 less with flags.
     let stream = |head: &str, len: usize| [head.as_bytes(), b"\r\n", &vec![b'v'; len], b"\r\nmn\r\n"].concat();
-    let forget = |spelling| Command::Ask { request: Request::Delete(key(b"a")), spelling };
+    let forget = |spelling| Command::Ask { request: Request::Delete(key(b"a")).into(), spelling };
     let line: &[u8] = b"SERVER_ERROR object too large for cache";
     for (head, len, expected) in [
         ("set a 0 0 1048517", 1_048_517, forget(Spelling::Says(line))),

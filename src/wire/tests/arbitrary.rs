@@ -1,5 +1,7 @@
 //! Any bytes at all, and any request and reply there and back.
 
+use std::rc::Rc;
+
 use bytes::Bytes;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -167,7 +169,7 @@ proptest! {
         let heard: Vec<Request> = commands([&written(out)[..]])
             .into_iter()
             .filter_map(|command| match command {
-                Command::Ask { request, .. } => Some(request),
+                Command::Ask { request, .. } => Some((*request).clone()),
                 _ => None,
             })
             .collect();
@@ -176,14 +178,15 @@ proptest! {
 
     #[test]
     fn items_read_back_as_they_were_written(read in read(), found in vec((any::<bool>(), any::<u32>(), any::<u64>(), value()), 8)) {
-        let (keys, cas) = (read.keys.clone(), read.cas);
+        let (len, cas) = (read.keys.as_slice().len(), read.cas);
+        let request = Rc::new(Request::Read(read));
         let item = |(is_there, flags, token, value): &(bool, u32, u64, Bytes)| {
             is_there.then(|| Item { flags: *flags, cas: cas.then_some(*token), value: value.clone() })
         };
-        let items: Items = found.iter().map(item).take(keys.as_slice().len()).collect();
+        let items: Items = found.iter().map(item).take(len).collect();
         let mut out = Outbox::new();
-        encode_reply(&Spelling::Read { keys, cas }, Reply::Items(items.clone()), &mut out);
-        let heard = replies(&[Request::Read(read)], [&written(out)[..]]);
+        encode_reply(&Spelling::Read(request.clone()), Reply::Items(items.clone()), &mut out);
+        let heard = replies(&[(*request).clone()], [&written(out)[..]]);
         // Of a key asked for twice and found once, the first place is taken to be the one.
         if let Ok([Reply::Items(heard)]) = heard.as_deref() {
             prop_assert_eq!(heard.len(), items.len());

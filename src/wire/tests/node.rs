@@ -7,7 +7,7 @@ use super::*;
 /// The request that a client asks with `stream`.
 fn request(stream: &[u8]) -> Request {
     match commands([stream]).pop() {
-        Some(Command::Ask { request, .. }) => request,
+        Some(Command::Ask { request, .. }) => (*request).clone(),
         other => panic!("{other:?}"),
     }
 }

@@ -17,7 +17,7 @@ fn item(flags: u32, cas: Option<u64>, value: &'static [u8]) -> Option<Item> {
 #[test]
 fn items_stand_in_the_clients_order_and_misses_are_left_out() {
     let keys = Keys::Many([key(b"a"), key(b"b"), key(b"a")].into());
-    let spelling = |cas| Spelling::Read { keys: keys.clone(), cas };
+    let spelling = |cas| Spelling::Read(Request::Read(Read { keys: keys.clone(), cas, touch: None }).into());
     let items =
         || Reply::Items([item(0, Some(7), b"x\r\n"), None, item(4_294_967_295, Some(8), b"")].into_iter().collect());
     assert_eq!(encoded(&spelling(false), items()), r"VALUE a 0 3\r\nx\r\n\r\nVALUE a 4294967295 0\r\n\r\nEND\r\n");
@@ -48,7 +48,8 @@ fn every_classic_reply_has_its_line() {
 
 #[test]
 fn a_read_that_failed_is_one_line() {
-    let spelling = Spelling::Read { keys: key(b"a").into(), cas: false };
+    let read = Read { keys: key(b"a").into(), cas: false, touch: None };
+    let spelling = Spelling::Read(Request::Read(read).into());
     let failed = Reply::never_sent(FailureKind::Unreachable);
     assert_eq!(encoded(&spelling, failed), r"SERVER_ERROR cache node unreachable\r\n");
 }

@@ -40,7 +40,7 @@ fn a_nodes_stream_may_be_cut_anywhere() {
     ])
     .into_iter()
     .map(|command| match command {
-        Command::Ask { request, .. } => request,
+        Command::Ask { request, .. } => (*request).clone(),
         other => panic!("{other:?}"),
     })
     .collect();
