@@ -3,7 +3,7 @@
 mod support;
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
 use support::{Ketch, Memcached, wait_for};
 
@@ -21,32 +21,31 @@ fn ten_kinds_of_bad_files_are_refused_and_disturb_nobody() {
     let ketch = Ketch::start(&good);
     let file = ketch.folder.path().join("ketch.yaml");
     let written = std::fs::read_to_string(&file).unwrap();
-    let over = AtomicBool::new(false);
+    let (over, turns) = (AtomicBool::new(false), [const { AtomicUsize::new(0) }; 4]);
     std::thread::scope(|scope| {
         let _end = End(&over);
-        let clients: Vec<_> = (0..4)
-            .map(|number| {
-                scope.spawn({
-                    let (ketch, over) = (&ketch, &over);
-                    move || traffic(ketch, number, over)
-                })
-            })
-            .collect();
+        for (number, turns) in turns.iter().enumerate() {
+            let (ketch, over) = (&ketch, &over);
+            scope.spawn(move || traffic(ketch, number, over, turns));
+        }
+        let more_traffic = || {
+            let before = turns.each_ref().map(|turns| turns.load(Relaxed));
+            let has_more = || turns.iter().zip(before).all(|(turns, before)| turns.load(Relaxed) > before + 5);
+            wait_for("traffic of every client", || has_more().then_some(()));
+        };
         for (number, bad) in bad_files(&written).iter().enumerate() {
             replace(&file, Some(&bad.text));
             let log = refusal(&ketch, number + 1);
             let said = format!("{}:{}", file.display(), bad.said);
             assert!(log.contains(&said), "{}: {said}\n{log}", bad.kind);
             assert_eq!(ketch.reloads(), (0, number + 1), "{}", bad.kind);
+            more_traffic();
         }
         let refused = ketch.reloads().1;
         replace(&file, None);
         let log = refusal(&ketch, refused + 1);
         assert!(log.contains(&format!("cannot read {}: Is a directory", file.display())), "{log}");
-        over.store(true, Relaxed);
-        for client in clients {
-            assert!(client.join().unwrap() > 100, "hardly any traffic");
-        }
+        more_traffic();
     });
     // The way back is open.
     std::fs::remove_dir(&file).unwrap();
@@ -142,15 +141,13 @@ fn refusal(ketch: &Ketch, count: usize) -> String {
     wait_for("the refusal", || (ketch.reloads().1 >= count).then(|| ketch.log()))
 }
 
-/// Sets and gets until it is over; how often.
-fn traffic(ketch: &Ketch, number: usize, over: &AtomicBool) -> usize {
+/// Sets and gets until it is over, and counts how often.
+fn traffic(ketch: &Ketch, number: usize, over: &AtomicBool, turns: &AtomicUsize) {
     let mut client = ketch.connect();
-    let mut turns = 0;
     while !over.load(Relaxed) {
         client.expect(format!("set k{number} 0 0 1\r\nx\r\n"), "STORED\r\n");
         client.expect(format!("get k{number}\r\n"), format!("VALUE k{number} 0 1\r\nx\r\nEND\r\n"));
-        turns += 1;
+        turns.fetch_add(1, Relaxed);
         std::thread::sleep(std::time::Duration::from_millis(1));
     }
-    turns
 }

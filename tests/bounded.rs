@@ -230,7 +230,7 @@ fn keys_that_wait_for_a_node_hold_no_more_than_their_share() {
 fn values_for_a_node_that_is_stopped_hold_no_more_than_their_share() {
     let (stopped, good) = (Memcached::start(), Memcached::start());
     let nodes = [stopped.address(), good.address()];
-    let settings = "distribution: modula, hash: one_at_a_time, health: { max_ejected: 0% }";
+    let settings = "distribution: modula, hash: one_at_a_time, request_timeout: 4s, health: { max_ejected: 0% }";
     let ketch = Ketch::start(&format!("{LIMITS}{}", pool(&nodes, settings)));
     let mut client = ketch.connect();
     let mut direct = Client::connect(([127, 0, 0, 1], good.port).into());

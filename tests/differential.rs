@@ -4,7 +4,7 @@
 //! the same, as must be whether the connection is closed. What may differ stands in `differential/exceptions.rs`,
 //! what cannot be compared in `differential/generate.rs`, each with its reason.
 //!
-//! `KETCH_DIFFERENTIAL_CASES=20000 KETCH_DIFFERENTIAL_SEED=7` run more cases, and others.
+//! `KETCH_DIFFERENTIAL_CASES=20000 KETCH_TEST_SEED=random` run more cases, and others.
 
 mod support;
 

@@ -11,7 +11,7 @@ use support::fake::{Fake, relay};
 use support::load::{place, told, unless_the_machine_was_late, wait_for_log};
 use support::{Client, Ketch, Memcached, pool, wait_for};
 
-const HEALTH: &str = "health: { probe_interval: 100ms, probe_timeout: 300ms, eject_after: 2 }";
+const HEALTH: &str = "request_timeout: 1s, health: { probe_interval: 100ms, probe_timeout: 300ms, eject_after: 2 }";
 
 #[test]
 fn replay_forgets_what_was_written_elsewhere_and_only_that() {

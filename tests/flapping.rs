@@ -33,7 +33,7 @@ fn a_node_that_comes_and_goes_is_not_stormed() {
         let good = Memcached::start();
         let nodes = [good.address(), fake.address()];
         // A node that is put out and let in as quickly as this one comes and goes.
-        let settings = "health: { probe_interval: 200ms, probe_timeout: 100ms }";
+        let settings = "request_timeout: 1s, health: { probe_interval: 200ms, probe_timeout: 100ms }";
         let ketch = Ketch::start(&format!("workers: {WORKERS}\n{}", pool(&nodes, settings)));
         let keys = place(&ketch, &nodes, (0..100).map(|number| format!("key{number}")));
         let load = Load::start(ketch.memcached, 8, &keys);
@@ -124,7 +124,7 @@ fn a_node_that_breaks_every_connection_is_not_stormed() {
         let good = Memcached::start();
         let nodes = [good.address(), fake.address()];
         // It is never put out, so that nothing but the waits between attempts holds the workers back.
-        let settings = "health: { probe_interval: 1h, eject_after: 1000000 }";
+        let settings = "request_timeout: 1s, health: { probe_interval: 1h, eject_after: 1000000 }";
         let ketch = Ketch::start(&format!("workers: {WORKERS}\n{}", pool(&nodes, settings)));
         let keys = place(&ketch, &nodes, (0..100).map(|number| format!("key{number}")));
         let load = Load::start(ketch.memcached, 8, &keys);

@@ -227,7 +227,7 @@ fn an_answer_that_went_astray_reaches_no_client() {
 
 /// Several clients that read keys of their own, whose values are their names: nobody may get anything else.
 fn over_swaps_and_garbage(fake: &Fake) {
-    let settings = "reads_on_error: error, health: { probe_interval: 1h, max_ejected: 0% }";
+    let settings = "request_timeout: 1s, reads_on_error: error, health: { probe_interval: 1h, max_ejected: 0% }";
     let ketch = Ketch::start(&format!("workers: 1\n{}", pool(&[fake.address()], settings)));
     let right: usize = std::thread::scope(|scope| {
         let clients: Vec<_> = (0..4)

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
-use support::{Client, Ketch, Memcached, PATIENCE};
+use support::{Client, Ketch, Memcached, PATIENCE, seed};
 
 /// All connections together.
 const BYTES: u64 = 10_000_000;
@@ -37,8 +37,7 @@ fn over_a_store_malformed_input_harms_nobody() {
 }
 
 fn harms_nobody(ketch: &Ketch) {
-    let seed = 1;
-    println!("seed {seed}");
+    let seed = seed();
     let over = AtomicBool::new(false);
     let answered = std::thread::scope(|scope| {
         let good = scope.spawn(|| good_client(ketch.memcached, &over));

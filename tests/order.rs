@@ -4,11 +4,12 @@ mod support;
 
 use std::io::Write;
 use std::net::SocketAddr;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use fastrand::Rng;
 use support::fake::{Fake, Talk, Way, echo, relay};
-use support::{Client, Ketch, Memcached, pool};
+use support::{Client, Ketch, Memcached, pool, seed};
 
 /// Commands of one client, all in the pipe at once.
 const COMMANDS: usize = 4000;
@@ -70,9 +71,11 @@ fn items_come_in_the_order_in_which_they_were_asked_for() {
 
 fn slowed(port: u16, chunk: usize, delay: impl Fn(&mut Rng) -> Duration + Send + Sync + 'static) -> Fake {
     Fake::start(move |talk| {
+        let random = Mutex::new(Rng::with_seed(seed() + talk.number as u64));
         relay(talk, port, chunk, |way| {
             if way == Way::ToKetch {
-                std::thread::sleep(delay(&mut Rng::new()));
+                let delay = delay(&mut random.lock().unwrap());
+                std::thread::sleep(delay);
             }
             true
         });

@@ -129,11 +129,11 @@ impl Reader {
             printed: String::new(),
         };
         let ketch = env!("CARGO_BIN_EXE_ketch");
-        reader.script("bin/ketch", &format!("exec {ketch} \"$@\""));
+        reader.script("bin/ketch", &format!("exec '{ketch}' \"$@\""));
         reader.script(
             "bin/cargo",
             &format!(
-                "while [ $# -gt 0 ] && [ \"$1\" != -- ]; do shift; done; [ $# = 0 ] || shift; exec {ketch} \"$@\""
+                "while [ $# -gt 0 ] && [ \"$1\" != -- ]; do shift; done; [ $# = 0 ] || shift; exec '{ketch}' \"$@\""
             ),
         );
         reader.write("built-in.yaml", BUILT_IN);

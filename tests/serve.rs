@@ -9,14 +9,25 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use support::fake::{Fake, Puppet};
-use support::{Client, Ketch, Memcached, PATIENCE, Process, free_port, listens, pool, program, wait_for};
+use support::{
+    Client, Ketch, Memcached, PATIENCE, Process, folder_of_sockets, free_port, listens, pool, program, wait_for,
+};
 
 const STORES: &str = "pools: { main: { protocol: embedded, nodes: [a, b, c] } }\nroutes: [{ pool: main }]\n";
 
+/// A container may have no IPv6: there ketch must say which of its addresses it cannot have.
 #[test]
 fn ipv6_and_several_listeners_are_served() {
     let (first, second) = (free_port(), free_port());
     let listeners = format!("listeners: {{ memcached: [\"127.0.0.1:{first}\", \"[::1]:{second}\"], http: [] }}\n");
+    if TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_err() {
+        println!("there is no IPv6 here");
+        let refused = run(&format!("{STORES}{listeners}"));
+        let said = String::from_utf8_lossy(&refused.stderr);
+        assert_eq!(refused.status.code(), Some(1), "{said}");
+        assert!(said.contains(&format!("[::1]:{second}")) && said.contains("listeners.memcached"), "{said}");
+        return;
+    }
     let ketch = Serving::start(&format!("{STORES}{listeners}"), ([127, 0, 0, 1], first).into());
     let six = SocketAddr::from((Ipv6Addr::LOCALHOST, second));
     Client::connect(([127, 0, 0, 1], first).into()).expect("set a 0 0 1\r\nx\r\n", "STORED\r\n");
@@ -27,7 +38,7 @@ fn ipv6_and_several_listeners_are_served() {
 
 #[test]
 fn a_unix_socket_is_served_and_its_file_goes_with_ketch() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder_of_sockets();
     let path = folder.path().join("ketch.sock");
     // What a killed one left behind.
     drop(UnixListener::bind(&path).unwrap());
@@ -52,7 +63,7 @@ fn a_unix_socket_is_served_and_its_file_goes_with_ketch() {
 
 #[test]
 fn a_file_that_is_no_socket_is_left_alone() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder_of_sockets();
     let path = folder.path().join("precious");
     std::fs::write(&path, "data").unwrap();
     let output = run(&format!("{STORES}listeners: {{ memcached: [\"unix:{}\"], http: [] }}\n", path.display()));
@@ -62,7 +73,7 @@ fn a_file_that_is_no_socket_is_left_alone() {
 
 #[test]
 fn nodes_behind_unix_sockets_are_asked() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder_of_sockets();
     let path = folder.path().join("memcached.sock");
     let mut command = Command::new(program("memcached", "memcached"));
     command.args(["-u", "root", "-s"]).arg(&path).stdout(Stdio::null()).stderr(Stdio::null());

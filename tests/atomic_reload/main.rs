@@ -16,7 +16,7 @@ use std::sync::{Mutex, mpsc};
 use std::time::Duration;
 
 use support::fake::{Fake, echo};
-use support::{Client, Ketch, Memcached, free_port, pool, wait_for};
+use support::{Client, Ketch, Memcached, folder_of_sockets, free_port, pool, wait_for};
 
 /// No probe comes between.
 const UNPROBED: &str = "health: { probe_interval: 1h }";
@@ -143,7 +143,7 @@ fn limits_hold_for_the_clients_that_are_there() {
 #[test]
 fn listeners_come_and_go_and_their_clients_stay() {
     let ports: Vec<u16> = (0..3).map(|_| free_port()).collect();
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder_of_sockets();
     let socket = folder.path().join("s");
     let ketch = Ketch::start("pools: { main: { protocol: embedded, nodes: [a] } }");
     let listening = |on: &[String]| {

@@ -17,7 +17,7 @@ const { chromium } = require("playwright-core");
 const [program, page_address, folder] = process.argv.slice(2);
 const quiet = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
   "--disable-component-update", "--disable-sync"];
-const PATIENCE = 30000;
+const PATIENCE = 120000; // for each thing to show, also on a machine that has much else to do
 const lines = readline.createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 
 async function ask(what) {
@@ -27,7 +27,7 @@ async function ask(what) {
 
 async function main() {
   const profile = fs.mkdtempSync(path.join(os.tmpdir(), "ketch-page-"));
-  const browser = await chromium.launchPersistentContext(profile, { executablePath: program, args: quiet, viewport: { width: 1280, height: 1000 } });
+  const browser = await chromium.launchPersistentContext(profile, { executablePath: program, args: quiet, timeout: PATIENCE, viewport: { width: 1280, height: 1000 } });
   try {
     await look(browser);
   } finally {
@@ -45,6 +45,10 @@ async function look(browser) {
   page.on("request", (request) => { if (!request.url().startsWith(page_address) && !request.url().startsWith("data:")) foreign.push(request.url()); });
   const has = (selector, pattern) => page.waitForFunction(([selector, pattern]) =>
     [...document.querySelectorAll(selector)].some((node) => new RegExp(pattern).test(node.textContent)), [selector, pattern]);
+  const shows = (selector, least, most) => page.waitForFunction(([selector, least, most]) => {
+    const count = document.querySelectorAll(selector).length;
+    return count >= least && count <= most;
+  }, [selector, least, most]);
   const shoot = (name) => page.screenshot({ path: path.join(folder, name), fullPage: true });
 
   await page.goto(page_address);
@@ -52,14 +56,14 @@ async function look(browser) {
   const before = await page.textContent("#rate");
   await page.waitForFunction((before) => document.querySelector("#rate").textContent !== before, before);
   for (const [selector, pattern] of [["#hits", "%"], ["#p50", "s$"], ["#p99", "s$"], ["#health", "^all well$"], [".keys code", "hot"]]) await has(selector, pattern);
-  assert.strictEqual(await page.locator(".ring .arc").count() > 6, true, "the ring has an arc for each node and its points");
-  assert.strictEqual(await page.locator(".state[data-state=up]").count(), 3);
+  await shows(".ring .arc", 7, 1e6); // an arc for each node and its points
+  await shows(".state[data-state=up]", 3, 3);
 
   await ask("kill");
   await has(".state[data-state=ejected]", "ejected");
   await has("#health", "^1 node out$");
   await has(".timeline li", "is ejected: ");
-  assert.strictEqual(await page.locator(".ring .out").count() > 0, true, "the ring shows who is out");
+  await shows(".ring .out", 1, 1e6);
   await has("#rate", "^[1-9]");
 
   await page.keyboard.press("/");

@@ -12,6 +12,7 @@ use super::exceptions::{Subject, difference};
 use super::redis;
 use super::shrink::shrink;
 use super::{generate, malform};
+use crate::support::seed;
 
 /// Two servers that must say the same.
 #[derive(Clone, Copy)]
@@ -29,13 +30,12 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// `KETCH_DIFFERENTIAL_CASES` (else `cases`) and `KETCH_DIFFERENTIAL_SEED` (else 1).
+    /// `KETCH_DIFFERENTIAL_CASES` (else `cases`), from `KETCH_TEST_SEED`.
     pub fn from_environment(cases: u64) -> Self {
-        let number = |name: &str, otherwise| match std::env::var(name) {
-            Ok(text) => text.parse().unwrap_or_else(|_| panic!("{name} is not a number: {text}")),
-            Err(_) => otherwise,
-        };
-        Self { cases: number("KETCH_DIFFERENTIAL_CASES", cases), seed: number("KETCH_DIFFERENTIAL_SEED", 1) }
+        let name = "KETCH_DIFFERENTIAL_CASES";
+        let cases = std::env::var(name)
+            .map_or(cases, |text| text.parse().unwrap_or_else(|_| panic!("{name} is not a number: {text}")));
+        Self { cases, seed: seed() }
     }
 }
 

@@ -41,9 +41,7 @@ impl Served {
 
     fn over_four_redis_servers() -> Self {
         let servers: Vec<_> = (0..4).map(|_| Redis::start()).collect();
-        let addresses: Vec<_> = servers.iter().map(Redis::address).collect();
-        let config =
-            format!("pools: {{ main: {{ protocol: redis, nodes: {addresses:?} }} }}\nroutes: [{{ pool: main }}]\n");
+        let config = support::redis::pool(&servers, "");
         Self { ketch: Ketch::start_with_http(&config), _nodes: Vec::new(), _servers: servers }
     }
 

@@ -4,7 +4,7 @@ use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::support::{Ketch, PATIENCE, program};
+use super::support::{Ketch, PATIENCE, folder_of_sockets, program};
 
 const KETCH: &str = env!("CARGO_BIN_EXE_ketch");
 
@@ -36,7 +36,7 @@ fn the_unit_is_valid_and_hardened() {
 
 #[test]
 fn systemd_is_told_of_readiness_of_a_reload_and_of_the_end() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder_of_sockets();
     let path = folder.path().join("notify");
     let supervisor = UnixDatagram::bind(&path).unwrap();
     supervisor.set_read_timeout(Some(PATIENCE)).unwrap();

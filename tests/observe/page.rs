@@ -73,7 +73,7 @@ fn the_page_is_alive_and_shows_a_node_that_dies_and_comes_back() {
     let folder = root.join("target/screenshots");
     std::fs::create_dir_all(&folder).unwrap();
     let mut command = Command::new(program("timeout", "coreutils"));
-    command.arg("100").arg(program("node", "nodejs"));
+    command.arg("600").arg(program("node", "nodejs"));
     command.current_dir(root.join("tests/clients")).arg("status_page.js").arg(program("chromium", "chromium"));
     command.arg(format!("http://{}/", ketch.admin)).arg(folder).stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut browser = Process::spawn(&mut command);

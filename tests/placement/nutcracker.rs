@@ -14,7 +14,7 @@ use ketch::model::{Compatibility, Endpoint, HashKind, Placement};
 use ketch::ring::{Member, Ring, label};
 
 use super::cases::{Case, SIZES, keys};
-use super::support::{PATIENCE, Process, free_port, program, wait_for};
+use super::support::{PATIENCE, Process, folder_of_sockets, free_port, program, wait_for};
 
 /// Keys a command.
 const BATCH: usize = 50;
@@ -33,7 +33,7 @@ pub fn owners_of<T>(
     keys: &[Vec<u8>],
     pool: impl Fn(&T, &[PathBuf]) -> String,
 ) -> Vec<Vec<usize>> {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder_of_sockets();
     let servers: Vec<PathBuf> = (0..most)
         .map(|number| {
             let path = folder.path().join(format!("{number}"));
@@ -66,7 +66,7 @@ struct Proxy {
 
 impl Proxy {
     fn start(pools: &[String]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = folder_of_sockets();
         let mut text = String::new();
         for (number, pool) in pools.iter().enumerate() {
             let listen = Self::listener(folder.path(), number);
@@ -162,7 +162,7 @@ fn answer(stream: impl Read + Write + Send + 'static, number: usize) {
 /// no answer is the answer), of a unix socket.
 #[test]
 fn nutcracker_makes_the_same_strings_of_addresses() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder_of_sockets();
     let socket = folder.path().join("s");
     let unix = UnixListener::bind(&socket).unwrap();
     thread::spawn(move || unix.incoming().for_each(|client| answer(client.unwrap(), 0)));
@@ -189,7 +189,7 @@ fn nutcracker_makes_the_same_strings_of_addresses() {
 
 #[test]
 fn nutcracker_takes_the_same_part_of_a_key_for_its_tag() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder_of_sockets();
     let mut pool = String::from("  distribution: ketama\n  hash: fnv1a_64\n  hash_tag: \"{}\"\n  servers:\n");
     let mut members = Vec::new();
     for number in 0..7 {

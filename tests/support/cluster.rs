@@ -1,10 +1,9 @@
 //! A real Redis Cluster: three primaries with a replica each.
 
-use std::net::TcpListener;
 use std::process::Command;
 
 use super::redis::Redis;
-use super::{Process, free_port, program, wait_for};
+use super::{Process, free_port, keep, patiently, program, wait_for};
 
 /// How long a primary may be silent before its replica takes over, in milliseconds.
 const NODE_TIMEOUT: &str = "1500";
@@ -46,8 +45,9 @@ impl Cluster {
         cluster
     }
 
-    /// The configuration of a pool with two of the servers for seeds.
+    /// The configuration of a pool with two of the servers for seeds; for `settings` see [`patiently`].
     pub fn pool(&self, settings: &str) -> String {
+        let settings = patiently(settings);
         let seeds: Vec<String> = self.servers[1..3].iter().map(Redis::address).collect();
         format!(
             "pools: {{ main: {{ protocol: redis-cluster, nodes: {seeds:?}, {settings} }} }}\nroutes: [{{ pool: main }}]\n"
@@ -85,6 +85,6 @@ fn cluster_port() -> u16 {
     wait_for("two free ports", || {
         let port = free_port();
         let bus = port.checked_add(10_000)?;
-        TcpListener::bind(("127.0.0.1", bus)).ok().map(|_| port)
+        keep(bus).ok().map(|_| port)
     })
 }

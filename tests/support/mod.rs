@@ -9,14 +9,19 @@ pub mod fake;
 pub mod load;
 pub mod redis;
 
+use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How long a server may take to come up, and any other condition to come true.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+use socket2::{Domain, Socket, Type};
+
+/// How long a server may take to come up, an answer to arrive, and any other condition to come true: so long that
+/// nothing but a fault takes longer, also where a compiler has the machine for itself. Only a test that fails waits it out.
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Waits until `condition` gives something; panics with `what` after [`PATIENCE`].
 pub fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
@@ -33,9 +38,50 @@ pub fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
 /// How often a server is started on another port when somebody else was quicker.
 const ATTEMPTS: usize = 5;
 
-/// A port of 127.0.0.1 that was free a moment ago. Somebody else may have it by the time it is used: see [`listens`].
+/// How many ports are kept at once; the oldest are let go, so that descriptors do not run out.
+const KEPT: usize = 200;
+
+/// A port of 127.0.0.1 on which nobody listens, and which the kernel gives to nobody else, neither to who asks for any
+/// nor to an outgoing connection, for as long as it is among the last [`KEPT`].
+///
+/// A socket is bound there and does not listen: connections are refused, and a server that says SO_REUSEADDR, as all
+/// of them do, may bind the port by its number, again and again.
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    keep(0).unwrap()
+}
+
+/// The same for a certain port, unless somebody has it.
+pub fn keep(port: u16) -> std::io::Result<u16> {
+    static KEPT_PORTS: Mutex<VecDeque<Socket>> = Mutex::new(VecDeque::new());
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&SocketAddr::from(([127, 0, 0, 1], port)).into())?;
+    let port = socket.local_addr()?.as_socket().map_or(port, |address| address.port());
+    let mut kept = KEPT_PORTS.lock().unwrap_or_else(PoisonError::into_inner);
+    kept.push_back(socket);
+    if kept.len() > KEPT {
+        kept.pop_front();
+    }
+    Ok(port)
+}
+
+/// A folder for sockets: their paths have room for 107 bytes, however long that of `TMPDIR` is.
+pub fn folder_of_sockets() -> tempfile::TempDir {
+    const LONG: usize = 70;
+    let usual = std::env::temp_dir();
+    tempfile::tempdir_in(if usual.as_os_str().len() < LONG { usual } else { "/tmp".into() }).unwrap()
+}
+
+/// What tests draw from: `KETCH_TEST_SEED`, else always 1, so that one commit always gets one verdict; `random` for
+/// another each time. Shown when a test fails.
+pub fn seed() -> u64 {
+    static SEED: LazyLock<u64> = LazyLock::new(|| match std::env::var("KETCH_TEST_SEED").as_deref() {
+        Err(_) => 1,
+        Ok("random") => fastrand::u64(1..1 << 32),
+        Ok(text) => text.parse().unwrap_or_else(|_| panic!("KETCH_TEST_SEED is no number: {text}")),
+    });
+    println!("KETCH_TEST_SEED={}", *SEED);
+    *SEED
 }
 
 /// Waits until somebody speaks memcached at `address`; whether it is `process` and no other, which would be one that
@@ -132,9 +178,23 @@ impl Memcached {
     }
 }
 
-/// The configuration of one pool of memcached servers; `settings` are more keys of the pool.
+/// The configuration of one pool of memcached servers; `settings` are more keys of the pool, see [`patiently`].
 pub fn pool(nodes: &[String], settings: &str) -> String {
+    let settings = patiently(settings);
     format!("pools: {{ main: {{ protocol: memcached, nodes: {nodes:?}, {settings} }} }}\nroutes: [{{ pool: main }}]\n")
+}
+
+/// The same settings, with patience where they say nothing of time: then time is not what the test is about, and a
+/// machine that stands still for a second or two must not make an error of it. A node that hangs is still found out,
+/// sooner than [`PATIENCE`] ends.
+pub fn patiently(settings: &str) -> String {
+    const PATIENT: [(&str, &str); 3] = [
+        ("connect_timeout", "30s"),
+        ("request_timeout", "30s"),
+        ("health", "{ probe_timeout: 30s, eject_after: 1000000 }"),
+    ];
+    let missing = PATIENT.iter().filter(|(name, _)| !settings.contains(&format!("{name}:")));
+    missing.fold(settings.to_owned(), |all, (name, value)| format!("{name}: {value}, {all}"))
 }
 
 /// A ketch under test.
@@ -314,12 +374,19 @@ impl Client {
     pub fn expect(&mut self, said: impl AsRef<[u8]>, heard: impl AsRef<[u8]>) {
         self.say(said.as_ref());
         let heard = heard.as_ref();
-        let answer = self.bytes(heard.len());
-        assert_eq!(
-            answer.escape_ascii().to_string(),
-            heard.escape_ascii().to_string(),
-            "to {}",
-            said.as_ref().escape_ascii()
-        );
+        let mut answer = self.bytes(heard.len());
+        if answer != heard {
+            answer.extend_from_slice(self.reader.buffer());
+            panic!("to {}\n  heard {}\n  not   {}", brief(said.as_ref()), brief(&answer), brief(heard));
+        }
+    }
+}
+
+/// Escaped, and cut where it is long.
+fn brief(bytes: &[u8]) -> String {
+    const SHOWN: usize = 500;
+    match bytes.len() {
+        0..=SHOWN => bytes.escape_ascii().to_string(),
+        length => format!("{} … of {length} bytes", bytes[..SHOWN].escape_ascii()),
     }
 }

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
 
-use super::{PATIENCE, Process, free_port, program, wait_for};
+use super::{PATIENCE, Process, free_port, patiently, program, wait_for};
 
 /// A real redis-server that keeps nothing on disk.
 pub struct Redis {
@@ -29,8 +29,12 @@ impl Redis {
         let mut command = Command::new(program("redis-server", "redis-server"));
         command.args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--port", &port.to_string()]);
         command.arg("--dir").arg(folder.path()).args(arguments).stdout(Stdio::null()).stderr(Stdio::null());
-        let process = Process::spawn(&mut command);
-        wait_for("redis-server", || TcpStream::connect(("127.0.0.1", port)).ok());
+        let mut process = Process::spawn(&mut command);
+        wait_for("redis-server", || {
+            let ended = process.0.try_wait().unwrap();
+            assert!(ended.is_none(), "redis-server ended on port {port}: {ended:?}");
+            TcpStream::connect(("127.0.0.1", port)).ok()
+        });
         Self { process, port, folder }
     }
 
@@ -126,8 +130,10 @@ impl Wire {
     }
 }
 
-/// The configuration of one pool of Redis servers that may be flushed; `settings` are more keys of the pool.
+/// The configuration of one pool of Redis servers that may be flushed; `settings` are more keys of the pool, see
+/// [`patiently`].
 pub fn pool(nodes: &[Redis], settings: &str) -> String {
+    let settings = patiently(settings);
     let nodes: Vec<String> = nodes.iter().map(Redis::address).collect();
     format!("pools: {{ main: {{ protocol: redis, nodes: {nodes:?}, {settings} }} }}\nroutes: [{{ pool: main }}]\n")
 }
