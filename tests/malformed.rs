@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
+use support::load::Lag;
 use support::{Client, Ketch, Memcached, PATIENCE, seed};
 
 /// All connections together.
@@ -19,7 +20,7 @@ const WARM_UP: u64 = 1_000_000;
 const CONNECTIONS: u64 = 6;
 /// How much more memory ketch may hold after than before: what allocators keep, not what input leaves behind.
 const GROWTH: u64 = 8 << 20;
-/// How long the good connection may wait for one answer on a busy machine.
+/// How long the good connection may wait for two answers, beside what the machine is late by.
 const DISTURBED: Duration = Duration::from_secs(2);
 
 #[test]
@@ -68,13 +69,14 @@ impl Drop for End<'_> {
 /// Sets and gets until it is over; every answer must be its own, and soon.
 fn good_client(address: SocketAddr, over: &AtomicBool) -> u64 {
     let mut client = Client::connect(address);
-    let mut answered = 0;
+    let (mut answered, lag) = (0, Lag::start());
     while !over.load(Ordering::Relaxed) {
         let value = format!("value {answered}");
         let start = Instant::now();
         client.expect(format!("set untouched 0 0 {}\r\n{value}\r\n", value.len()), "STORED\r\n");
         client.expect("get untouched\r\n", format!("VALUE untouched 0 {}\r\n{value}\r\nEND\r\n", value.len()));
-        assert!(start.elapsed() < DISTURBED, "waited {:?}", start.elapsed());
+        let waited = start.elapsed();
+        assert!(waited < DISTURBED || waited < DISTURBED + 2 * lag.of_an_answer(start), "waited {waited:?}");
         answered += 2;
     }
     answered

@@ -40,7 +40,7 @@ fn past_it_nodes_are_held_and_fail_fast() {
         }
         println!("{stored} stored, {refused} refused by the node that is held, the longest wait {longest:?}");
         assert!(refused > 0 && stored > refused);
-        assert!(longest <= AT_ONCE + lag.since(begin), "{longest:?}");
+        assert!(longest <= AT_ONCE + lag.of_an_answer(begin), "{longest:?}");
         assert_eq!(figure(&ketch, "main:failed_unreachable"), refused);
     });
 }

@@ -176,7 +176,7 @@ fn draining_takes_no_longer_than_its_limit() {
     assert_eq!(ketch.exit_code(), Some(0));
     let took = begin.elapsed();
     assert!(took >= Duration::from_millis(300), "ended after {took:?} with an answer owed");
-    assert!(took < Duration::from_secs(5), "took {took:?}");
+    assert!(took < Duration::from_secs(15), "took {took:?}, as if it had waited for the request");
 }
 
 #[test]
@@ -286,7 +286,8 @@ fn stats_count_what_was_found() {
     }
 }
 
-/// The design says 100 ms; a build without optimisation on a busy machine has five times as long, the best of three.
+/// The design says 100 ms; a build without optimisation has five times as long, the best of three. A busy machine has
+/// more, by what it takes to run the same program when it only says its version.
 #[test]
 fn it_is_ready_soon() {
     let took = (0..3).map(|_| {
@@ -297,8 +298,14 @@ fn it_is_ready_soon() {
         begin.elapsed()
     });
     let took = took.min().unwrap();
-    println!("ready after {took:?}");
-    assert!(took < Duration::from_millis(500), "ready after {took:?}");
+    let version = (0..3).map(|_| {
+        let begin = Instant::now();
+        assert!(Command::new(env!("CARGO_BIN_EXE_ketch")).arg("--version").output().unwrap().status.success());
+        begin.elapsed()
+    });
+    let version = version.min().unwrap();
+    println!("ready after {took:?}, its version after {version:?}");
+    assert!(took < Duration::from_millis(500) + 10 * version, "ready after {took:?}, its version after {version:?}");
 }
 
 /// A ketch that may end while the test looks on.

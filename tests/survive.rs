@@ -89,7 +89,7 @@ fn a_node_is_slow_by_300_ms() {
         let begin = Instant::now();
         load.wait_for_hits(VICTIM, 50);
         let (samples, late) = load.finish();
-        let (lag, noise) = (late.since(begin), late.p99(begin, Instant::now()));
+        let (lag, noise) = (late.of_an_answer(begin), late.p99(begin, Instant::now()));
         let (own, others) = by_owner(&samples);
         let errors = count(&samples, Heard::Error);
         let quickest = own.iter().map(|sample| sample.took).min().unwrap_or_default();
@@ -152,7 +152,7 @@ fn a_node_does_not_read() {
                 .collect();
             clients.into_iter().map(|client| client.join().unwrap()).collect()
         });
-        let (longest, lag) = (waits.into_iter().max().unwrap(), late.since(begin));
+        let (longest, lag) = (waits.into_iter().max().unwrap(), late.of_an_answer(begin));
         println!("the longest wait behind a full socket {longest:?}; the machine late by {lag:?}");
         hold(&[(longest <= TIMEOUT + MARGIN + lag, "the longest wait")]);
     });
@@ -252,7 +252,7 @@ fn attempt(victim: &str, mut turn: Turn) {
     let usual = p99(&by_owner(&calm_run).1);
     let after: Vec<Sample> = during(bad, Instant::now());
     let settled: Vec<Sample> = during(back + TIMEOUT, Instant::now());
-    let (lag, noise) = (late.since(calm), late.p99(bad, well));
+    let (lag, noise) = (late.of_an_answer(calm), late.p99(bad, well));
     println!(
         "out after {ejected:?}, enough rehashed hits {rehashed:?} later, back after {readmitted:?}\n  \
          {} requests, {} while bad; errors {}, of the other nodes {}; misses {} + {}; longest {:?}\n  \
