@@ -1,8 +1,8 @@
 //! What a change of the ring costs the hit rate of an application that caches beside its store.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::time::Instant;
 
 use super::support::{Client, Ketch, Memcached, pool, wait_for};
 
@@ -10,10 +10,11 @@ const KEYS: usize = 5_000;
 const CLIENTS: u64 = 4;
 /// One read in so many is a write instead.
 const WRITES: u32 = 50;
-const SLOT: Duration = Duration::from_millis(100);
+/// So many reads in a row are looked at together: counted, since what a second holds depends on the machine.
+const SLOT: usize = 500;
 const SLOTS: usize = 20;
 
-/// The share of reads that missed, by the time since the change.
+/// The share of reads that missed, slot by slot since the change.
 struct Dip(Vec<f64>);
 
 impl Dip {
@@ -37,15 +38,18 @@ fn read(client: &mut Client, key: usize) -> bool {
     true
 }
 
-/// Reads and writes until it is over: when each read was, and whether it hit.
-fn ask(address: SocketAddr, seed: u64, over: &AtomicBool) -> Vec<(Instant, bool)> {
+/// Reads, counts the reads, and writes until it is over: when each read was, and whether it hit.
+fn ask(address: SocketAddr, seed: u64, over: &AtomicBool, count: &AtomicUsize) -> Vec<(Instant, bool)> {
     let (mut client, mut random) = (Client::connect(address), fastrand::Rng::with_seed(seed));
     let mut reads = Vec::new();
     while !over.load(Relaxed) {
         let key = random.usize(0..KEYS);
         match random.u32(0..WRITES) {
             0 => store(&mut client, key),
-            _ => reads.push((Instant::now(), read(&mut client, key))),
+            _ => {
+                reads.push((Instant::now(), read(&mut client, key)));
+                count.fetch_add(1, Relaxed);
+            }
         }
     }
     reads
@@ -59,37 +63,32 @@ fn dip(before: usize, after: usize, handover: &str) -> Dip {
     let ketch = Ketch::start(&config(before));
     let mut client = ketch.connect();
     (0..KEYS).for_each(|key| store(&mut client, key));
-    let over = AtomicBool::new(false);
-    let (mut reads, changed) = std::thread::scope(|scope| {
-        let (address, over) = (ketch.memcached, &over);
-        let clients: Vec<_> = (0..CLIENTS).map(|seed| scope.spawn(move || ask(address, seed, over))).collect();
-        let begun = Instant::now();
-        wait_for("the load before the change", || (begun.elapsed() > SLOT).then_some(()));
+    let (over, count) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let (mut reads, changing) = std::thread::scope(|scope| {
+        let (address, over, count) = (ketch.memcached, &over, &count);
+        let clients: Vec<_> = (0..CLIENTS).map(|seed| scope.spawn(move || ask(address, seed, over, count))).collect();
+        let more = |reads: usize| {
+            let before = count.load(Relaxed);
+            wait_for("reads", || (count.load(Relaxed) >= before + reads).then_some(()));
+        };
+        more(SLOT);
+        let changing = Instant::now();
         ketch.reconfigure(&config(after));
-        let changed = Instant::now();
-        wait_for("the load after the change", || (changed.elapsed() > SLOT * SLOTS as u32).then_some(()));
+        more(SLOT * SLOTS);
         over.store(true, Relaxed);
-        (clients.into_iter().flat_map(|client| client.join().unwrap()).collect::<Vec<_>>(), changed)
+        (clients.into_iter().flat_map(|client| client.join().unwrap()).collect::<Vec<_>>(), changing)
     });
-    // What came right before the change was seen is of the first slot.
-    let mut slots = vec![(0_u32, 0_u32); SLOTS];
-    reads.retain(|(at, _)| *at + SLOT > changed);
-    for (at, hit) in reads {
-        let slot = at.saturating_duration_since(changed).as_millis() / SLOT.as_millis();
-        if let Some((all, missed)) = slots.get_mut(slot as usize) {
-            *all += 1;
-            *missed += u32::from(!hit);
-        }
-    }
-    assert!(slots.iter().all(|(all, _)| *all > 50), "too few reads: {slots:?}");
-    Dip(slots.iter().map(|(all, missed)| f64::from(*missed) / f64::from(*all)).collect())
+    reads.retain(|(at, _)| *at > changing);
+    reads.sort_unstable();
+    let missed = |slot: &[(Instant, bool)]| slot.iter().filter(|(_, hit)| !hit).count() as f64 / SLOT as f64;
+    Dip(reads.chunks_exact(SLOT).map(missed).collect())
 }
 
 fn side_by_side(before: usize, after: usize) {
     let (off, on) = (dip(before, after, "0s"), dip(before, after, "1m"));
     println!("{before} nodes become {after}: reads that hit, handover off and on");
     for (slot, (off, on)) in off.0.iter().zip(&on.0).enumerate() {
-        println!("{:>5} ms {:>7.2} % {:>7.2} %", slot * 100, 100.0 - 100.0 * off, 100.0 - 100.0 * on);
+        println!("{:>6} {:>7.2} % {:>7.2} %", slot * SLOT, 100.0 - 100.0 * off, 100.0 - 100.0 * on);
     }
     assert!(off.deepest() > 0.05, "there is no dip to speak of: {:?}", off.0);
     assert!(on.deepest() < off.deepest() / 10.0, "{:?} beside {:?}", on.0, off.0);
