@@ -91,7 +91,9 @@ fn a_shorter_time_limit_holds_from_the_next_request_on() {
 #[test]
 fn a_node_that_is_out_stays_out() {
     let (well, dead) = (Memcached::start(), format!("127.0.0.1:{}", free_port()));
-    let health = |attempt: u32| format!("health: {{ probe_interval: 20ms, eject_after: 2 }}, max_inflight: {attempt}");
+    let health = |attempt: u32| {
+        format!("health: {{ probe_interval: 20ms, probe_timeout: 10s, eject_after: 2 }}, max_inflight: {attempt}")
+    };
     let nodes = [well.address(), dead];
     let ketch = Ketch::start(&pool(&nodes, &health(1000)));
     wait_for("the ejection", || ketch.log().contains("node ejected").then_some(()));

@@ -295,7 +295,8 @@ fn race(moved: &Moved, groups: usize) {
 fn pool(nodes: &[(usize, String)], more: &str) -> String {
     let nodes: Vec<String> = nodes.iter().map(|(number, address)| format!("{address} node-{number}")).collect();
     // A machine that stands still for a second is not to put a node out in one ketch and not in the other.
-    let patient = "handover: 1h, request_timeout: 15s, health: { probe_interval: 1h, eject_after: 1000 }";
+    let patient =
+        "handover: 1h, request_timeout: 30s, connect_timeout: 30s, health: { probe_interval: 1h, eject_after: 1000 }";
     super::support::pool(&nodes, &format!("{patient}, {more}")) + "workers: 2\n"
 }
 

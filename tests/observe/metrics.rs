@@ -127,7 +127,7 @@ fn what_is_counted_is_what_was_done() {
 #[test]
 fn a_node_that_dies_is_told_with_the_reason() {
     let nodes = [Memcached::start(), Memcached::start()];
-    let settings = "request_timeout: 300ms, health: { probe_interval: 50ms, eject_after: 2 }";
+    let settings = "health: { probe_interval: 50ms, probe_timeout: 10s, eject_after: 2 }";
     let ketch = Ketch::start(&pool(&nodes.each_ref().map(Memcached::address), settings));
     let [mut doomed, _lives] = nodes;
     let node = format!("node=\"{}\"", doomed.address());

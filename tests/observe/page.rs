@@ -66,7 +66,7 @@ impl Drop for Load {
 #[test]
 fn the_page_is_alive_and_shows_a_node_that_dies_and_comes_back() {
     let mut nodes = [Memcached::start(), Memcached::start(), Memcached::start()];
-    let settings = "request_timeout: 300ms, health: { probe_interval: 200ms, eject_after: 2 }";
+    let settings = "health: { probe_interval: 200ms, probe_timeout: 10s, eject_after: 2 }";
     let ketch = Ketch::start(&pool(&nodes.each_ref().map(Memcached::address), settings));
     let _load = Load::on(&ketch);
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

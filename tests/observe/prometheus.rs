@@ -100,7 +100,7 @@ fn hurried(rules: &str) -> String {
 /// Three pools: one that is well, one whose only node is dead, one of stores that gets one key only.
 fn config(nodes: &[String], dead: u16, limits: &str) -> String {
     format!(
-        "limits: {{ {limits} }}\npools:\n  main: {{ nodes: {nodes:?}, request_timeout: 300ms, health: {{ probe_interval: 100ms }} }}\n  \
+        "limits: {{ {limits} }}\npools:\n  main: {{ nodes: {nodes:?}, request_timeout: 30s, health: {{ probe_interval: 100ms, probe_timeout: 10s }} }}\n  \
          dead: {{ nodes: [\"127.0.0.1:{dead}\"], health: {{ eject_after: 1000000 }} }}\n  own: {{ protocol: embedded, nodes: [a, b, c] }}\n\
          routes: [{{ prefix: \"dead:\", pool: dead }}, {{ prefix: \"own:\", pool: own }}, {{ pool: main }}]\n"
     )
@@ -144,10 +144,13 @@ fn every_panel_has_data_and_every_alert_fires_by_its_cause() {
             Some(prometheus.ask(&expression)).filter(|result| !result.is_empty())
         });
     }
-    let firing = prometheus.firing();
-    for calm in ["KetchNodeEjected", "KetchErrors", "KetchSaturated", "KetchDown", "KetchMissRatioJump"] {
-        assert!(!firing.contains(calm), "{firing:?}");
-    }
+    // Without their patience they see a scrape that a busy machine missed, and must forget it.
+    let alarming = ["KetchNodeEjected", "KetchErrors", "KetchSaturated", "KetchDown", "KetchMissRatioJump"];
+    wait_for("calm", || {
+        std::thread::sleep(std::time::Duration::from_millis(200));
+        let firing = prometheus.firing();
+        alarming.iter().all(|alert| !firing.contains(*alert)).then_some(())
+    });
 
     other.configure("nonsense");
     prometheus.wait_for_alert("KetchReloadFailed");
