@@ -28,8 +28,8 @@ fn the_description_holds_whatever_is_asked() {
         .arg(tests.join("http/schemathesis.toml"))
         .args(["run", &format!("{url}/openapi.json"), "--url", &url, "--checks", "all", "--no-color"])
         .args(["--max-examples", &examples, "--seed", &seed().to_string(), "--generation-database", "none"])
-        // How long it takes to think of something is the machine's affair.
-        .args(["--suppress-health-check", "too_slow"])
+        // How long it takes to think of something, or to have an answer, is the machine's affair.
+        .args(["--suppress-health-check", "too_slow", "--request-timeout", "60"])
         .current_dir(served.ketch.folder.path())
         .output()
         .unwrap();
