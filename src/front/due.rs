@@ -6,6 +6,8 @@ use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
+use tokio::task::{unconstrained, yield_now};
+
 use super::outlet::Outlet;
 use super::worker::Station;
 
@@ -36,19 +38,46 @@ impl Due {
     }
 
     /// Writes for all who come on the list. Runs until it is dropped.
+    ///
+    /// A client that is owed more waits until the sockets have been looked at once more: the other nodes that it asked in
+    /// the same breath have mostly answered by then.
     pub(super) async fn serve(station: Rc<Station>) {
-        // What is written is no work of this task's, which should give way for it.
-        tokio::task::unconstrained(poll_fn(|cx| station.due.turn(&station, cx))).await;
+        let due = station.due.clone();
+        let work = async {
+            let mut partial = Vec::new();
+            loop {
+                poll_fn(|cx| due.wait(cx)).await;
+                poll_fn(|cx| due.turn(&station, &mut partial, cx)).await;
+                if !partial.is_empty() || !due.list.borrow().is_empty() {
+                    yield_now().await;
+                }
+                poll_fn(|cx| write(partial.drain(..), &station, cx)).await;
+            }
+        };
+        unconstrained(work).await; // what is written is no work of this task's, which should give way for it
     }
 
-    fn turn(&self, station: &Station, cx: &mut Context<'_>) -> Poll<()> {
+    fn wait(&self, cx: &mut Context<'_>) -> Poll<()> {
         self.task.borrow_mut().clone_from(cx.waker());
-        let desk = &mut *station.desk.borrow_mut();
-        for _ in 0..TURN {
-            let Some(outlet) = self.list.borrow_mut().pop_front() else { return Poll::Pending };
-            outlet.settle(&mut desk.output, cx);
-        }
-        cx.waker().wake_by_ref();
-        Poll::Pending
+        if self.list.borrow().is_empty() { Poll::Pending } else { Poll::Ready(()) }
     }
+
+    /// Writes for those who are owed no more.
+    fn turn(&self, station: &Station, partial: &mut Vec<Rc<Outlet>>, cx: &mut Context<'_>) -> Poll<()> {
+        let next = || self.list.borrow_mut().pop_front();
+        let whole = std::iter::from_fn(next).take(TURN).filter_map(|outlet| match outlet.replies.are_whole() {
+            true => Some(outlet),
+            false => {
+                partial.push(outlet);
+                None
+            }
+        });
+        write(whole, station, cx)
+    }
+}
+
+fn write(outlets: impl Iterator<Item = Rc<Outlet>>, station: &Station, cx: &mut Context<'_>) -> Poll<()> {
+    let desk = &mut *station.desk.borrow_mut();
+    outlets.for_each(|outlet| outlet.settle(&mut desk.output, cx));
+    Poll::Ready(())
 }

@@ -26,6 +26,8 @@ struct Queue {
     slots: VecDeque<Slot>,
     /// The tag of the first slot.
     first: u64,
+    /// How many of them have no answer yet.
+    open: usize,
     /// Values are about this large: what the open slots may come to.
     usual: usize,
     /// And how large they may be all the same: half as much with every reply.
@@ -52,7 +54,7 @@ impl Replies {
     /// An empty queue whose values may hold `share` bytes even when memory is scarce; `outlet` hears when a reply has
     /// come whose turn it is.
     pub(super) fn new(charge: Charge, share: usize, outlet: Weak<Outlet>) -> Rc<Self> {
-        let queue = RefCell::new(Queue { slots: VecDeque::new(), first: 0, usual: UNKNOWN, doubt: DOUBT });
+        let queue = RefCell::new(Queue { slots: VecDeque::new(), first: 0, open: 0, usual: UNKNOWN, doubt: DOUBT });
         Rc::new(Self { queue, charge, share: Cell::new(share), outlet })
     }
 
@@ -72,6 +74,7 @@ impl Replies {
         let mut queue = self.queue.borrow_mut();
         let tag = queue.first + queue.slots.len() as u64;
         queue.slots.push_back(Slot::Node(spelling, None));
+        queue.open += 1;
         Some(ReplyTo::new(self.clone(), tag))
     }
 
@@ -126,6 +129,11 @@ impl Replies {
         self.queue.borrow().slots.len()
     }
 
+    /// Whether every request has its answer.
+    pub(super) fn are_whole(&self) -> bool {
+        self.queue.borrow().open == 0
+    }
+
     /// Bytes of the keys and values that wait for their turn, and about what the open requests will add.
     pub(super) fn expected(&self) -> usize {
         let queue = self.queue.borrow();
@@ -144,6 +152,7 @@ impl Receive for Replies {
         let queue = &mut *self.queue.borrow_mut();
         let place = usize::try_from(tag.wrapping_sub(queue.first)).unwrap_or(usize::MAX);
         let Some(Slot::Node(_, answer @ None)) = queue.slots.get_mut(place) else { return };
+        queue.open -= 1;
         let weight = reply.weight();
         queue.usual = (queue.usual - queue.usual / 8).max(weight);
         queue.doubt /= 2;
