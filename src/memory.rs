@@ -1,7 +1,10 @@
 //! What the buffers of a worker may hold together (promise 7, bounded).
 //!
 //! A leaf: it knows bytes, not what they are for. Whoever keeps bytes that a peer sent has a [`Charge`] and asks
-//! before it keeps more; when the charge is dropped, so is what it held.
+//! before it keeps more; when the charge is dropped, so is what it held. A large body asks for a [`Place`] before it is
+//! read, so that its client waits rather than being refused.
+
+mod admission;
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -9,6 +12,8 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 
+use self::admission::Admission;
+pub use self::admission::{LARGE, PATIENCE, Place};
 use crate::metrics::WorkerCells;
 
 /// Makes room for `room` more bytes in `buffer`; for `usual` at least, so that small ones come together.
@@ -36,7 +41,10 @@ pub fn make_room(buffer: &mut BytesMut, room: usize, usual: usize) {
 /// One worker's share of `limits.memory`.
 pub struct Memory {
     limit: Cell<usize>,
+    /// The limit without what is promised to bodies.
+    ceiling: Cell<usize>,
     used: Cell<usize>,
+    admission: Admission,
     cells: Arc<WorkerCells>,
 }
 
@@ -50,12 +58,18 @@ impl Memory {
     /// At most `limit` bytes.
     #[must_use]
     pub fn new(limit: usize, cells: Arc<WorkerCells>) -> Rc<Self> {
-        Rc::new(Self { limit: Cell::new(limit), used: Cell::new(0), cells })
+        let (ceiling, used) = (Cell::new(limit), Cell::new(0));
+        Rc::new(Self { limit: Cell::new(limit), ceiling, used, admission: Admission::default(), cells })
     }
 
     /// From now on, at most `limit` bytes. What is held stays.
     pub fn set_limit(&self, limit: usize) {
         self.limit.set(limit);
+        self.set_ceiling();
+    }
+
+    fn set_ceiling(&self) {
+        self.ceiling.set(self.limit.get().saturating_sub(self.admission.promised()));
     }
 
     /// Whether half of it is in use: whoever has had a large share gets no more.
@@ -77,6 +91,12 @@ impl Charge {
         Self { memory: memory.clone(), held: Cell::new(0) }
     }
 
+    /// Where it is counted.
+    #[must_use]
+    pub fn memory(&self) -> &Rc<Memory> {
+        &self.memory
+    }
+
     /// How much it holds.
     #[must_use]
     pub fn held(&self) -> usize {
@@ -88,7 +108,7 @@ impl Charge {
     #[must_use]
     pub fn add(&self, bytes: usize) -> bool {
         let used = self.memory.used.get() + bytes;
-        if bytes > 0 && used > self.memory.limit.get() {
+        if bytes > 0 && used > self.memory.ceiling.get() {
             return false;
         }
         self.keep(bytes);
@@ -113,6 +133,23 @@ impl Charge {
     pub fn add_fairly(&self, bytes: usize, share: usize) -> bool {
         let greedy = self.held.get() + bytes > share && self.memory.is_scarce();
         (bytes == 0 || !greedy) && self.add(bytes)
+    }
+
+    /// The same as [`Charge::add`] for a body that had its [`Place`], and now goes its way: it finds the room that was
+    /// kept for it, however scarce memory is. Not for smaller ones.
+    #[cold]
+    #[must_use]
+    pub fn add_admitted(&self, bytes: usize) -> bool {
+        bytes > LARGE && self.add(bytes)
+    }
+
+    /// Holds `bytes` fewer: those of a request that has its answer. Bodies that wait for room are told.
+    #[inline]
+    pub fn give_back(&self, bytes: usize) {
+        self.free(bytes);
+        if bytes > LARGE {
+            self.memory.look();
+        }
     }
 
     /// Holds `bytes` fewer.

@@ -21,6 +21,7 @@ use redis::cluster_async::ClusterConnection;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
+use super::connection::has_room;
 use super::node::{Node, Seeds};
 use crate::memory::Charge;
 use crate::metrics::{Command, LinkCells, Took};
@@ -28,9 +29,6 @@ use crate::model::{Failure, FailureKind, Reply, ReplyTo, Request, Sent};
 use crate::wire::Outbox;
 use crate::wire::resp;
 use insist::insist;
-
-/// The bytes of written values that are under way, even when memory is scarce.
-const SHARE: usize = 4 * 1024 * 1024;
 
 /// A worker's connections to a cluster. Belongs to the thread that made it.
 pub(super) struct Cluster {
@@ -79,7 +77,7 @@ impl Cluster {
         let weight = request.weight();
         let refusal = match () {
             () if self.under_way.get() >= settings.max_inflight => Some(FailureKind::Overloaded),
-            () if !self.charge.add_fairly(weight, SHARE) => Some(FailureKind::Memory),
+            () if !has_room(&self.charge, &request) => Some(FailureKind::Memory),
             () => None,
         };
         if let Some(kind) = refusal {
@@ -96,7 +94,7 @@ impl Cluster {
                 Err(_) => cluster.late(sent.get()),
             };
             cluster.shift(cluster.under_way.get() - 1);
-            cluster.charge.free(weight);
+            cluster.charge.give_back(weight);
             cluster.cells.took(Command::of(&request), Took::new(asked.elapsed()));
             cluster.answer(reply, reply_to);
         });

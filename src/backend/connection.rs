@@ -144,7 +144,7 @@ impl Connection {
             _ if state.suspended => Some(FailureKind::Ejected),
             Phase::Down => Some(FailureKind::Unreachable),
             _ if state.line.len() >= settings.max_inflight => Some(FailureKind::Overloaded),
-            _ if !self.charge.add_fairly(request.weight(), SHARE) => Some(FailureKind::Memory),
+            _ if !has_room(&self.charge, &request) => Some(FailureKind::Memory),
             _ => None,
         };
         if let Some(kind) = refusal {
@@ -205,7 +205,7 @@ impl Connection {
     /// Lets go of a request that the node has answered, and hands over the answer.
     #[inline]
     pub(super) fn settle(&self, pending: Pending, reply: Reply) {
-        self.charge.free(pending.request.weight());
+        self.charge.give_back(pending.request.weight());
         if pending.reply_to.is_some() {
             self.cells.node.count(&reply);
         }
@@ -345,6 +345,13 @@ impl Connection {
         }
         self.tell_inflight();
     }
+}
+
+/// Whether there is room for a request that waits for a node; then it is charged. A large value was kept some when its
+/// client was let send it.
+#[inline]
+pub(super) fn has_room(charge: &Charge, request: &Request) -> bool {
+    charge.add_fairly(request.weight(), SHARE) || charge.add_admitted(request.value_len())
 }
 
 impl State {

@@ -125,13 +125,18 @@ fn clients(scope: &Scope) -> Vec<Family> {
     }
     let mut buffered = Family::gauge("ketch_buffered_bytes", "Bytes that buffers hold for clients and nodes.");
     buffered.count(&[], scope.hub().totals().buffered);
+    let mut waiting = Family::gauge(
+        "ketch_waiting_bodies",
+        "Values of more than 64 KiB that wait for room in limits.memory: their clients are not read from meanwhile.",
+    );
+    waiting.count(&[], scope.hub().totals().waiting);
     let mut room = Family::gauge("ketch_limit_bytes", "What buffers may hold: limits.memory.");
     room.count(&[], scope.config().limits.memory as u64);
     let mut seats = Family::gauge("ketch_limit_connections", "Clients that may connect: limits.connections.");
     seats.count(&[], scope.config().limits.connections as u64);
     let mut workers = Family::gauge("ketch_workers", "Data-plane threads: the cores that the process may fill.");
     workers.count(&[], scope.hub().workers() as u64);
-    vec![clients, bytes, buffered, room, seats, workers]
+    vec![clients, bytes, buffered, waiting, room, seats, workers]
 }
 
 /// Requests, and clients, that were turned away without asking a node.

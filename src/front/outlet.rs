@@ -10,7 +10,7 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use bytes::BytesMut;
+use bytes::BufMut;
 use tokio::io::AsyncReadExt;
 
 use super::due::Due;
@@ -151,7 +151,7 @@ impl Outlet {
     }
 
     /// Reads what has come behind what `input` holds, as far as there is room; how much that was, 0 at the end.
-    pub(super) fn read(&self, input: &mut BytesMut, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    pub(super) fn read(&self, input: &mut impl BufMut, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let mut stream = self.stream.borrow_mut();
         let read = std::pin::pin!(stream.read_buf(input)).poll(cx);
         if let Poll::Ready(Ok(count)) = &read {

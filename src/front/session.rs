@@ -11,18 +11,20 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::outlet::{Attention, Outlet};
 use super::replies::Replies;
 use super::statistics::statistics;
 use super::worker::{Entrance, Station};
-use crate::memory::make_room;
+use crate::memory::{LARGE, Place, make_room};
 use crate::wire::{Closing, Command, CommandDecoder, Outbox};
 
 /// Room for one read.
 const CHUNK: usize = 64 * 1024;
+/// Room for one while others wait to have their large values read: what comes may be the beginning of one more.
+const SIP: usize = 16 * 1024;
 /// The most room made at once for a large value; more is made as its bytes arrive.
 const GROWTH: usize = 256 * 1024;
 /// Room for so many times what has come of a value is made at once: it need not be moved again.
@@ -51,6 +53,8 @@ pub(super) struct Session {
     input: BytesMut,
     /// How much of the charge is for `input`.
     held: usize,
+    /// The turn of the large value that `input` has the beginning of.
+    place: Option<Place>,
     /// Nothing more is read: the client has ended its side, or is to be closed.
     ended: bool,
     /// `input` may hold whole commands, which wait until the client takes replies.
@@ -71,8 +75,8 @@ impl Session {
         let idle = limits.client_idle.map(|limit| Idle::new(limit, Instant::now()));
         let decoder = CommandDecoder::new(limits.value_size);
         let replies = outlet.replies.clone();
-        let (held, ended, paused) = (0, false, false);
-        Self { station, entrance, decoder, outlet, replies, input: BytesMut::new(), held, ended, paused, idle }
+        let (input, held, place, ended, paused) = (BytesMut::new(), 0, None, false, false);
+        Self { station, entrance, decoder, outlet, replies, input, held, place, ended, paused, idle }
     }
 
     /// Serves the client until it leaves. Dropping the future closes the connection; what was asked goes on.
@@ -105,7 +109,7 @@ impl Session {
         for _ in 0..TURN {
             let blocked = self.outlet.write(&mut desk.output, cx)?.is_pending();
             if blocked || self.is_full() {
-                return self.rest(cx);
+                return self.wait(cx);
             }
             if self.paused {
                 self.ask();
@@ -115,22 +119,41 @@ impl Session {
             if self.ended {
                 return self.rest(cx);
             }
-            if drained && self.outlet.poll_readable(cx)?.is_pending() {
-                return self.rest(cx);
+            if self.is_to_wait() || drained && self.outlet.poll_readable(cx)?.is_pending() {
+                return self.wait(cx);
             }
             match self.read(desk, cx) {
                 Poll::Ready(result) => drained = result?,
-                Poll::Pending => return self.rest(cx),
+                Poll::Pending => return self.wait(cx),
             }
         }
         cx.waker().wake_by_ref(); // more may have come, but it is the others' turn
         self.rest(cx)
     }
 
+    /// Waits for the client, or for the turn of its value; if that is over, the value is refused.
+    #[inline]
+    fn wait(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.place.as_ref().is_some_and(|place| place.is_over(cx)) {
+            self.abandon();
+            cx.waker().wake_by_ref(); // there is something to say
+        }
+        self.rest(cx)
+    }
+
+    /// Whether the client is not read from before there is room for its value.
+    #[inline]
+    fn is_to_wait(&self) -> bool {
+        self.place.as_ref().is_some_and(|place| !place.is_admitted())
+    }
+
     /// Ends the session when there is nothing left to do, else waits.
     fn rest(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.ended && !self.paused && self.replies.owed() == 0 && self.outlet.is_empty() {
             return Poll::Ready(Ok(()));
+        }
+        if self.is_to_wait() {
+            return Poll::Pending; // it is not the client that is silent
         }
         let limit = self.station.limits().client_idle;
         if self.idle.as_ref().map(|idle| idle.limit) != limit {
@@ -170,8 +193,12 @@ impl Session {
 
     /// How much came, and whether there was room for more.
     fn fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(usize, bool)>> {
-        let room = self.decoder.wanted().min(GROWTH.max(TRUST * self.input.len())).max(CHUNK / 4);
+        let most = if self.place.is_some() { GROWTH.max(TRUST * self.input.len()) } else { CHUNK };
+        let room = self.decoder.wanted().min(most).max(CHUNK / 4);
         make_room(&mut self.input, room, CHUNK);
+        if self.place.is_none() && self.station.memory().is_sought() {
+            return self.outlet.read(&mut (&mut self.input).limit(SIP), cx).map_ok(|count| (count, count < SIP));
+        }
         let room = self.input.capacity() - self.input.len();
         self.outlet.read(&mut self.input, cx).map_ok(|count| (count, count < room))
     }
@@ -186,9 +213,11 @@ impl Session {
     /// Asks all that was read, as far as the client takes the replies.
     fn ask(&mut self) {
         self.paused = false;
+        let len = self.input.len();
+        let _last = self.place.take_if(|place| place.is_whole(len)); // kept until the value is charged where it goes
         self.decoder.allow(self.station.limits().value_size);
         if self.held > 0 {
-            self.replies.charge().free(std::mem::take(&mut self.held)); // a whole value is charged where it goes
+            self.replies.charge().free(std::mem::take(&mut self.held));
         }
         while let Some(command) = self.decoder.decode(&mut self.input) {
             self.carry_out(command);
@@ -210,27 +239,50 @@ impl Session {
         desk.input.clear();
     }
 
-    /// Charges the client for the bytes that stay with it. Past a chunk there is room only while memory is plenty;
-    /// a value that finds none is refused, and swallowed as it comes.
+    /// Charges the client for the bytes that stay with it.
+    #[inline]
     fn hold(&mut self) {
-        if self.input.capacity() == self.held {
-            return;
+        if self.place.is_none() {
+            if self.input.capacity() == self.held {
+                return;
+            }
+            if self.input.is_empty() {
+                self.input = BytesMut::new();
+            }
         }
-        if self.input.is_empty() {
-            self.input = BytesMut::new();
-        }
-        let size = self.input.capacity();
-        if size == self.held {
-            return;
-        }
+        self.hold_more();
+    }
+
+    /// Past a chunk there is room for what is no large value only while memory is plenty. A large value waits for its
+    /// place; one for which there can be none is refused, and swallowed as it comes.
+    fn hold_more(&mut self) {
+        let (size, len) = (self.input.capacity(), self.input.len());
         let charge = self.replies.charge();
         charge.free(std::mem::replace(&mut self.held, size));
-        if charge.add_fairly(size, CHUNK) {
-            return;
+        if let Some(place) = &self.place {
+            charge.keep(size);
+            return place.holds(size, len);
         }
-        charge.keep(size);
-        if let (false, Some(command)) = (self.paused, self.decoder.abandon(&mut self.input)) {
-            charge.tell();
+        let has_room = charge.add_fairly(size, CHUNK);
+        if !has_room {
+            charge.keep(size);
+        }
+        let whole = len + self.decoder.wanted();
+        if has_room && !self.paused && whole > LARGE && self.decoder.wanted() > 0 {
+            self.place = Place::ask(self.station.memory(), whole, size);
+            if self.place.is_none() {
+                self.abandon();
+            }
+        } else if !has_room && !self.paused {
+            self.abandon();
+        }
+    }
+
+    /// Gives up what is awaited, for want of memory: a value is refused, and swallowed as it comes.
+    fn abandon(&mut self) {
+        let _last = self.place.take(); // nobody has the room before it is given back
+        if let Some(command) = self.decoder.abandon(&mut self.input) {
+            self.replies.charge().tell();
             self.carry_out(command);
             self.ask();
             self.hold();

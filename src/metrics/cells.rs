@@ -141,6 +141,8 @@ pub struct WorkerCells {
     pub clients: Gauge,
     /// Bytes that its buffers hold for clients and nodes.
     pub buffered: Gauge,
+    /// Bodies that wait for room; their clients are not read from meanwhile.
+    pub waiting: Gauge,
     /// Lines that were no command, or a bad one.
     pub protocol_errors: Counter,
     /// Replies and values that found no room in `limits.memory`, beside those that a pool counts.

@@ -54,6 +54,8 @@ pub struct Totals {
     pub bytes_written: u64,
     /// Bytes that buffers hold for clients and nodes.
     pub buffered: u64,
+    /// Bodies that wait for room; their clients are not read from meanwhile.
+    pub waiting: u64,
     /// Replies and values that found no room, beside those that a pool counts.
     pub out_of_memory: u64,
     /// Lines that were no command, or a bad one.
@@ -186,6 +188,7 @@ impl Hub {
             bytes_read: doors.iter().map(|door| door.sum(|cells| cells.bytes_read.value())).sum(),
             bytes_written: doors.iter().map(|door| door.sum(|cells| cells.bytes_written.value())).sum(),
             buffered: self.0.workers.iter().map(|worker| worker.buffered.value()).sum(),
+            waiting: self.0.workers.iter().map(|worker| worker.waiting.value()).sum(),
             out_of_memory: sum(|worker| &worker.out_of_memory),
             protocol_errors: sum(|worker| &worker.protocol_errors),
         }

@@ -171,6 +171,15 @@ impl Request {
         }
     }
 
+    /// The length of the value that it brings to a node; 0 when it brings none.
+    #[must_use]
+    pub fn value_len(&self) -> usize {
+        match self {
+            Self::Read(_) => 0,
+            _ => self.weight(),
+        }
+    }
+
     /// Whether carrying it out twice is the same as once, whatever other clients do in between.
     ///
     /// Only plain reads are: a `set` sent twice may bury a write that came between the two.

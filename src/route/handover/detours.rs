@@ -147,7 +147,7 @@ impl Detours {
         if self.queue.waiting() >= most {
             return Err(FailureKind::Overloaded);
         }
-        match self.charge.add_fairly(request.weight(), SHARE) {
+        match self.charge.add_fairly(request.weight(), SHARE) || self.charge.add_admitted(request.value_len()) {
             true => Ok(()),
             false => Err(FailureKind::Memory),
         }
