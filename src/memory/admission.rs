@@ -27,20 +27,19 @@ pub const LARGE: usize = 64 * 1024;
 /// How long a body waits for its place.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How long an admitted body may be silent while others wait; less where so many wait that the last of them would
-/// wait for longer than half its patience, but never less than [`BLINK`].
-const SILENCE: Duration = Duration::from_millis(500);
-const BLINK: Duration = Duration::from_millis(50);
+/// How long an admitted body may be silent while others wait; less where so many wait that somebody would wait for longer
+/// than half its patience if all before it were silent, but never less than [`BLINK`].
+const SILENCE: Duration = Duration::from_secs(1);
+const BLINK: Duration = Duration::from_millis(250);
 
 /// The slowest that an admitted body may come while others wait, in bytes a second.
-const SLOWEST: f64 = 1024.0 * 1024.0;
+const SLOWEST: f64 = 512.0 * 1024.0;
 
 /// How often is looked for room, and for those who are too slow, while anybody waits. Most of what is given back is
 /// seen at once.
 const TICK: Duration = Duration::from_millis(10);
 
 /// The bodies of a worker.
-#[derive(Default)]
 pub(super) struct Admission {
     /// Those who wait, in the order of arrival.
     line: RefCell<VecDeque<Rc<Ticket>>>,
@@ -50,6 +49,8 @@ pub(super) struct Admission {
     places: RefCell<Vec<Rc<Ticket>>>,
     /// What they have still to bring.
     promised: Cell<usize>,
+    /// How long those who have their place may be silent, as of the last tick.
+    silence: Cell<Duration>,
     ticking: Cell<bool>,
 }
 
@@ -74,6 +75,19 @@ struct Ticket {
     task: RefCell<Waker>,
 }
 
+impl Default for Admission {
+    fn default() -> Self {
+        Self {
+            line: RefCell::default(),
+            waiting: Cell::new(0),
+            places: RefCell::default(),
+            promised: Cell::new(0),
+            silence: Cell::new(SILENCE),
+            ticking: Cell::new(false),
+        }
+    }
+}
+
 impl Admission {
     /// Whether anybody waits.
     #[inline]
@@ -86,16 +100,21 @@ impl Admission {
         self.promised.get()
     }
 
-    /// How long an admitted body may be silent.
-    fn silence(&self) -> Duration {
-        let (places, waiting) = (self.places.borrow().len(), self.waiting.get());
-        let share = places as f64 / (places + waiting).max(1) as f64;
-        (PATIENCE / 2).mul_f64(share).clamp(BLINK, SILENCE)
+    /// Looks how long those who have their place may be silent, so that everybody who waits has one in time.
+    fn set_silence(&self, now: Instant) {
+        let places = self.places.borrow().len().max(1);
+        let line = self.line.borrow();
+        let share = |(before, ticket): (usize, &Rc<Ticket>)| {
+            let left = (ticket.since.get() + PATIENCE / 2).saturating_duration_since(now);
+            left / u32::try_from(before / places + 1).unwrap_or(u32::MAX)
+        };
+        let least = line.iter().enumerate().map(share).min();
+        self.silence.set(least.unwrap_or(SILENCE).clamp(BLINK, SILENCE));
     }
 
     /// Tells those whose time is over: they see for themselves, after a last look at what has come.
     fn stir(&self, now: Instant) {
-        let silence = self.silence();
+        let silence = self.silence.get();
         self.places.borrow().iter().filter(|place| place.is_slow(now, silence)).for_each(|place| place.wake());
         let line = self.line.borrow();
         line.iter().take_while(|ticket| ticket.since.get() + PATIENCE <= now).for_each(|ticket| ticket.wake());
@@ -176,8 +195,10 @@ impl Memory {
                 self.admission.pardon(lost);
             }
             self.look();
+            self.admission.set_silence(now);
             self.admission.stir(now);
         }
+        self.admission.silence.set(SILENCE);
         self.admission.ticking.set(false);
     }
 }
@@ -249,7 +270,7 @@ impl Place {
         self.ticket.task.borrow_mut().clone_from(cx.waker());
         let (now, admission) = (Instant::now(), &self.memory.admission);
         match self.is_admitted() {
-            true => admission.is_sought() && self.ticket.is_slow(now, admission.silence()),
+            true => admission.is_sought() && self.ticket.is_slow(now, admission.silence.get()),
             false => self.ticket.since.get() + PATIENCE <= now,
         }
     }
@@ -296,3 +317,6 @@ impl Ticket {
         self.task.borrow().wake_by_ref();
     }
 }
+
+#[cfg(test)]
+mod tests;

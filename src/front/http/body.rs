@@ -11,13 +11,15 @@ use hyper::body::{Body, Frame, Incoming};
 use tokio::time::{Instant, timeout_at};
 
 use super::problem::Problem;
-use crate::memory::{Charge, LARGE, Place};
+use crate::memory::{Charge, LARGE, Place, make_room};
 use crate::model::{Failure, FailureKind, Sent};
 
 /// How long a body may take whatever its size.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The slowest that the rest of a large one may come, in bytes a second.
 const SLOWEST: usize = 64 * 1024;
+/// Room for so many times what has come is made at once: it need not be moved again.
+const TRUST: usize = 16;
 
 /// Reads a body of at most `limit` bytes, which `charge` holds until it is dropped.
 ///
@@ -64,6 +66,7 @@ impl Reading<'_> {
             if self.whole.is_empty() && self.body.is_end_stream() {
                 return Ok(piece); // the commonest: it came in one piece
             }
+            self.make_room(piece.len(), come);
             self.whole.extend_from_slice(&piece);
         }
     }
@@ -102,6 +105,14 @@ impl Reading<'_> {
         self.started = Instant::now(); // until here, it was not the client that was slow
         self.place = Some(place);
         Ok(())
+    }
+
+    /// Makes room for `more` bytes, with which `come` are there; for all that is expected once some of it is.
+    fn make_room(&mut self, more: usize, come: usize) {
+        if self.whole.capacity() - self.whole.len() < more {
+            let rest = self.expected(come) - self.whole.len();
+            make_room(&mut self.whole, rest.min(TRUST * come).max(more), more);
+        }
     }
 
     /// How long it will be when `come` bytes are there. One that has not said so may yet be as long as any, once it is
