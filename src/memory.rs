@@ -13,7 +13,7 @@ use std::sync::Arc;
 use bytes::BytesMut;
 
 use self::admission::Admission;
-pub use self::admission::{LARGE, PATIENCE, Place};
+pub use self::admission::{LARGE, Place};
 use crate::metrics::WorkerCells;
 
 /// Makes room for `room` more bytes in `buffer`; for `usual` at least, so that small ones come together.

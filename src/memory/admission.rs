@@ -25,7 +25,7 @@ use super::Memory;
 pub const LARGE: usize = 64 * 1024;
 
 /// How long a body waits for its place.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long an admitted body may be silent while others wait; less where so many wait that somebody would wait for longer
 /// than half its patience if all before it were silent, but never less than [`BLINK`].

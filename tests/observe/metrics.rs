@@ -21,6 +21,7 @@ const PROMISED: &[(&str, &[&str])] = &[
     ("ketch_client_connections", &["listener"]),
     ("ketch_client_bytes_total", &["direction", "listener"]),
     ("ketch_buffered_bytes", &[]),
+    ("ketch_waiting_bodies", &[]),
     ("ketch_rejected_requests_total", &["reason"]),
     ("ketch_config_reloads_total", &["result"]),
     ("ketch_config_last_reload_success_timestamp_seconds", &[]),
