@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::support::{Client, Ketch, Memcached, Process, pool, program};
+use super::support::{Client, Ketch, Memcached, Process, folder_of_sockets, pool, program};
 
 /// Somebody who reads and writes without haste until dropped.
 pub struct Load {
@@ -76,7 +76,8 @@ fn the_page_is_alive_and_shows_a_node_that_dies_and_comes_back() {
     command.arg("600").arg(program("node", "nodejs"));
     command.current_dir(root.join("tests/clients")).arg("status_page.js").arg(program("chromium", "chromium"));
     command.arg(format!("http://{}/", ketch.admin)).arg(folder).stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut browser = Process::spawn(&mut command);
+    let temporary = folder_of_sockets(); // Chromium has one
+    let mut browser = Process::spawn(command.env("TMPDIR", temporary.path()));
     let mut answer = browser.0.stdin.take().unwrap();
     for wish in BufReader::new(browser.0.stdout.take().unwrap()).lines() {
         let port = nodes[1].port;

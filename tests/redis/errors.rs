@@ -116,7 +116,7 @@ fn a_server_that_is_loading() {
     let slow = ["--key-load-delay", "3000", "--loading-process-events-interval-bytes", "1024"];
     let (port, slow) = (node.port, [&["--dir", directory][..], &slow].concat());
     drop(node);
-    let (node, ketch) = over_one(Redis::start_on(port, &slow), "reads_on_error: error, health: { eject_after: 3 }");
+    let (node, ketch) = over_one(Redis::start_on(port, &slow), "reads_on_error: error, health: { probe_timeout: 10s }");
     let mut client = ketch.connect();
     let heard = wait_for("LOADING", || Some(client.ask("get k")).filter(|line| line.contains("LOADING")));
     assert_eq!(heard, "SERVER_ERROR LOADING Redis is loading the dataset in memory");
