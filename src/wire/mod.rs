@@ -23,6 +23,7 @@ mod classic;
 mod command;
 mod cut;
 mod decoder;
+mod found;
 mod meta;
 mod node;
 mod number;
@@ -33,6 +34,7 @@ mod word;
 
 pub use command::{Closing, Command, Spelling};
 pub use decoder::{CommandDecoder, MAX_READ_LINE};
+pub use meta::AnswerLine;
 pub use node::{Garbage, ReplyDecoder, encode_request};
 pub use outbox::Outbox;
 pub use reply::encode_reply;

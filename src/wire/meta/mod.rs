@@ -3,6 +3,7 @@
 //! What does not depend on the item is judged here, so that every kind of node gives memcached's answer to it;
 //! the rest goes to the node as it was typed.
 
+mod answer;
 mod base64;
 mod flags;
 
@@ -17,6 +18,7 @@ use super::number;
 use super::word::{Arguments, Words};
 use crate::model::{Key, MAX_KEY, Meta, MetaVerb, Request};
 
+pub use self::answer::AnswerLine;
 pub use self::base64::encode as encode_base64;
 
 const ERROR: &[u8] = b"ERROR";

@@ -8,6 +8,7 @@ use super::line::{self, MetaLine};
 use super::request::touch_line_end;
 use crate::model::{FailureKind, Item, Items, Key, Keys, Meta, MetaReply, MetaStatus, Read, Reply, Request};
 use crate::wire::decoder::SPLIT;
+use crate::wire::found::Found;
 use crate::wire::{cut, number};
 
 /// The longest line of a reply, in bytes; memcached's own are under 1,024.
@@ -22,12 +23,8 @@ pub struct ReplyDecoder {
     value_size: usize,
     /// So many bytes of the line at the front have no line end.
     scanned: usize,
-    /// The items of a read that has not ended, with `None` for each miss among them.
-    items: Items,
-    /// The bytes of their values.
-    held: usize,
-    /// There is no room for them: the rest of the read is understood, and dropped.
-    given_up: bool,
+    /// What a read that has not ended has come to.
+    found: Found,
     /// The first key of the `gat` line that is being answered.
     line_start: usize,
     /// What an earlier `gat` line of the same read was refused with.
@@ -54,17 +51,7 @@ impl ReplyDecoder {
     /// A decoder at the start of a connection. A value over `value_size` bytes is garbage.
     #[must_use]
     pub fn new(value_size: usize) -> Self {
-        Self {
-            value_size,
-            scanned: 0,
-            items: Items::new(),
-            held: 0,
-            given_up: false,
-            line_start: 0,
-            refused: None,
-            awaited: None,
-            wanted: 0,
-        }
+        Self { value_size, scanned: 0, found: Found::default(), line_start: 0, refused: None, awaited: None, wanted: 0 }
     }
 
     /// Takes the reply to `asked`, the oldest unanswered request, off the front of `buffer`; `None` when more
@@ -94,7 +81,7 @@ impl ReplyDecoder {
     /// Whether some of the oldest read's reply was taken off already.
     #[inline]
     fn is_amid_a_read(&self) -> bool {
-        self.scanned > 0 || self.awaited.is_some() || !self.items.is_empty() || self.given_up
+        self.scanned > 0 || self.awaited.is_some() || !self.found.is_empty()
     }
 
     /// The commonest reply by far, all that is said to a `get` of one key, in one step. `None` for one that is not
@@ -133,17 +120,13 @@ impl ReplyDecoder {
     /// Takes the items that come for the keys of `asked` next, as long as none is missed and all are plain.
     #[inline]
     fn plain_items(&mut self, asked: &Read, buffer: &BytesMut, read: &mut usize) {
-        if asked.cas || asked.touch.is_some() || self.scanned > 0 || self.given_up {
+        if asked.cas || asked.touch.is_some() || self.scanned > 0 || self.found.is_given_up() {
             return;
         }
-        while let Some(key) = asked.keys.as_slice().get(self.items.len())
+        while let Some(key) = asked.keys.as_slice().get(self.found.len())
             && let Some((item, len)) = self.plain_item(key, &buffer[*read..])
         {
-            if self.items.is_empty() {
-                self.items.reserve_exact(asked.keys.as_slice().len());
-            }
-            self.held += item.value.len();
-            self.items.push(Some(item));
+            self.found.push(Some(item), asked.keys.as_slice().len());
             *read += len;
         }
     }
@@ -196,17 +179,13 @@ impl ReplyDecoder {
     /// The bytes of the values that an unfinished read has come to so far.
     #[must_use]
     pub fn held(&self) -> usize {
-        self.held
+        self.found.held()
     }
 
     /// Drops what the unfinished read has come to, and what is still to come of it: its reply will be a failure for
     /// want of memory. To be called while [`Self::held`] is not 0.
     pub fn give_up(&mut self) {
-        for item in self.items.iter_mut().flatten() {
-            item.value = Bytes::new();
-        }
-        self.held = 0;
-        self.given_up = true;
+        self.found.give_up();
     }
 
     /// Puts an awaited value where it belongs; a meta value is a whole reply.
@@ -214,9 +193,7 @@ impl ReplyDecoder {
     fn place(&mut self, value: Bytes) -> Option<Reply> {
         match self.awaited.take()?.head {
             Head::Item { flags, cas } => {
-                let value = if self.given_up { Bytes::new() } else { value };
-                self.held += value.len();
-                self.items.push(Some(Item { flags, cas, value }));
+                self.found.push(Some(Item { flags, cas, value }), 1);
                 None
             }
             Head::Meta { flags } => Some(Reply::Meta(MetaReply { status: MetaStatus::Value, flags, value })),
@@ -244,7 +221,7 @@ impl ReplyDecoder {
         };
         if let Some(item) = line.strip_prefix(b"VALUE ") {
             let (missed, awaited) = self.item(read, line_end, item)?;
-            self.items.extend(std::iter::repeat_n(None, missed));
+            self.found.miss_up_to(self.found.len() + missed);
             self.awaited = Some(awaited);
             return Ok(None);
         }
@@ -252,18 +229,13 @@ impl ReplyDecoder {
             let refused = line::refusal(line)?;
             self.refused.get_or_insert(refused);
         }
-        self.items.resize(line_end, None);
+        self.found.miss_up_to(line_end);
         self.line_start = line_end;
         if line_end < keys.len() {
             return Ok(None);
         }
         self.line_start = 0;
-        self.held = 0;
-        let items = std::mem::take(&mut self.items);
-        let reply = match std::mem::take(&mut self.given_up) {
-            true => Reply::never_sent(FailureKind::Memory),
-            false => Reply::Items(items),
-        };
+        let reply = self.found.take().map_or(Reply::never_sent(FailureKind::Memory), Reply::Items);
         Ok(Some(self.refused.take().unwrap_or(reply)))
     }
 
@@ -271,7 +243,7 @@ impl ReplyDecoder {
     #[inline]
     fn item(&self, read: &Read, line_end: usize, line: &[u8]) -> Result<(usize, Awaited), Garbage> {
         const GARBAGE: Garbage = Garbage("an item that is none");
-        let remaining = read.keys.as_slice().get(self.items.len()..line_end).unwrap_or_default();
+        let remaining = read.keys.as_slice().get(self.found.len()..line_end).unwrap_or_default();
         let numbers = |key: &Key| line.strip_prefix(key.as_bytes())?.strip_prefix(b" ");
         let (missed, numbers) = remaining
             .iter()

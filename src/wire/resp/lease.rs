@@ -5,12 +5,11 @@
 
 use super::element::Element;
 use super::expiry::Life;
-use super::line::Line;
-use super::meta::Flags;
+use super::meta::{self, Flags};
 use super::request::{Dictation, encode_command, put_argument, put_count, put_integer, put_stored};
 use super::script::Script;
 use crate::model::{Key, MAX_KEY, Meta, MetaReply, MetaStatus, MetaVerb};
-use crate::wire::{Outbox, number};
+use crate::wire::{AnswerLine, Outbox, number};
 
 /// How a marker begins.
 const NAME: &[u8] = b"ketch:lease:";
@@ -45,7 +44,7 @@ pub fn encode(meta: &Meta, how: Dictation, out: &mut Outbox) {
 
 /// What was heard, as memcached would say it; `None` for garbage.
 pub fn answer(meta: &Meta, heard: &[Element]) -> Option<MetaReply> {
-    let mut line = Line::default();
+    let mut line = AnswerLine::default();
     match (meta.verb, heard) {
         (MetaVerb::Get, [Element::Integer(0)]) => {
             line.number(b's', 0);
@@ -60,7 +59,7 @@ pub fn answer(meta: &Meta, heard: &[Element]) -> Option<MetaReply> {
         }
         (MetaVerb::Get, [Element::Integer(2), Element::Integer(left)]) => {
             line.number(b's', 0);
-            line.life((left + 999) / 1000);
+            line.life(meta::life((left + 999) / 1000));
             line.number(b'c', 0);
             line.word(b"Z");
         }

@@ -5,10 +5,9 @@ use smallvec::SmallVec;
 use super::element::Element;
 use super::envelope;
 use super::expiry::Life;
-use super::line::Line;
 use super::reply::{NOT_A_NUMBER, Script};
 use crate::model::{Expiry, Meta, MetaReply, MetaStatus, MetaVerb};
-use crate::wire::number;
+use crate::wire::{AnswerLine, number};
 
 /// The flags of a command, as far as they decide something here.
 #[derive(Clone, Debug, Default)]
@@ -150,25 +149,27 @@ fn got(meta: &Meta, flags: &Flags, heard: &[Element]) -> Option<MetaReply> {
     let (mut stored, mut left) = (None, -1);
     for (step, element) in flags.steps().iter().zip(heard) {
         match (step, element) {
-            (Step::Value, Element::Bulk(None)) => return Some(Line::echoing(meta).reply(MetaStatus::Miss)),
+            (Step::Value, Element::Bulk(None)) => {
+                return Some(AnswerLine::echoing(meta, meta.has(b'b')).reply(MetaStatus::Miss));
+            }
             (Step::Value, Element::Bulk(Some(bytes))) => stored = Some(bytes.clone()),
             (Step::Life, Element::Integer(seconds)) => left = *seconds,
             _ => return None,
         }
     }
     if stored.is_none() && left == -2 {
-        return Some(Line::echoing(meta).reply(MetaStatus::Miss));
+        return Some(AnswerLine::echoing(meta, meta.has(b'b')).reply(MetaStatus::Miss));
     }
     let stored = stored.unwrap_or_default();
     let (client_flags, value) = envelope::open(stored.clone());
-    let mut line = Line::default();
+    let mut line = AnswerLine::default();
     for flag in meta.flags() {
         match flag[0] {
             b's' => line.number(b's', value.len() as u64),
-            b't' => line.life(left),
+            b't' => line.life(life(left)),
             b'c' => line.number(b'c', envelope::token(&[&stored])),
             b'f' => line.number(b'f', client_flags.into()),
-            _ => line.echo(meta, flag),
+            _ => line.echo(meta, flag, meta.has(b'b')),
         }
     }
     Some(if flags.value { line.reply_with(value) } else { line.reply(MetaStatus::Done) })
@@ -198,12 +199,12 @@ fn set(meta: &Meta, flags: &Flags, heard: &[Element]) -> Option<MetaReply> {
         let head = envelope::head(flags.client_flags, &meta.value);
         envelope::token(&[head.as_ref().map_or(&[][..], |head| head), &meta.value])
     };
-    let mut line = Line::default();
+    let mut line = AnswerLine::default();
     for flag in meta.flags() {
         match flag[0] {
             b'c' => line.number(b'c', token.unwrap_or_else(stored_token)),
             b's' => line.number(b's', size),
-            _ => line.echo(meta, flag),
+            _ => line.echo(meta, flag, meta.has(b'b')),
         }
     }
     Some(line.reply(status))
@@ -221,15 +222,15 @@ fn deleted(meta: &Meta, heard: &[Element]) -> Option<MetaReply> {
         },
         _ => return None,
     };
-    Some(Line::echoing(meta).reply(status))
+    Some(AnswerLine::echoing(meta, meta.has(b'b')).reply(status))
 }
 
 fn counted(meta: &Meta, flags: &Flags, heard: &[Element]) -> Option<Result<MetaReply, &'static [u8]>> {
     let (value, left, token) = match heard {
         [Element::Integer(outcome)] => {
             return match Script::outcome(*outcome)? {
-                Script::Exists => Some(Ok(Line::echoing(meta).reply(MetaStatus::Exists))),
-                Script::NotFound => Some(Ok(Line::echoing(meta).reply(MetaStatus::NotFound))),
+                Script::Exists => Some(Ok(AnswerLine::echoing(meta, meta.has(b'b')).reply(MetaStatus::Exists))),
+                Script::NotFound => Some(Ok(AnswerLine::echoing(meta, meta.has(b'b')).reply(MetaStatus::NotFound))),
                 Script::NotANumber => Some(Err(NOT_A_NUMBER)),
                 Script::Done | Script::Missing => None,
             };
@@ -239,13 +240,18 @@ fn counted(meta: &Meta, flags: &Flags, heard: &[Element]) -> Option<Result<MetaR
         }
         _ => return None,
     };
-    let mut line = Line::default();
+    let mut line = AnswerLine::default();
     for flag in meta.flags() {
         match flag[0] {
-            b't' => line.life(*left),
+            b't' => line.life(life(*left)),
             b'c' => line.number(b'c', envelope::token_from(token)?),
-            _ => line.echo(meta, flag),
+            _ => line.echo(meta, flag, meta.has(b'b')),
         }
     }
     Some(Ok(if flags.value { line.reply_with(value.clone()) } else { line.reply(MetaStatus::Done) }))
+}
+
+/// What `TTL` answered: -1 is for ever, -2 that the item has gone since it was read.
+pub fn life(seconds: i64) -> Option<u64> {
+    (seconds != -1).then(|| u64::try_from(seconds).unwrap_or(0))
 }

@@ -12,7 +12,6 @@ mod element;
 mod envelope;
 mod expiry;
 mod lease;
-mod line;
 mod meta;
 mod reply;
 mod request;

@@ -5,8 +5,9 @@ use smallvec::SmallVec;
 
 use super::element::{Element, Elements};
 use super::{envelope, lease, meta, request};
-use crate::model::{FailureKind, Item, Items, Read, Reply, Request};
+use crate::model::{FailureKind, Item, Read, Reply, Request};
 use crate::wire::decoder::TOO_LARGE;
+use crate::wire::found::Found;
 use crate::wire::node::Garbage;
 use crate::wire::number;
 
@@ -46,10 +47,8 @@ pub struct ReplyDecoder {
     left: usize,
     /// The reply at hand has had its array.
     in_array: bool,
-    items: Items,
-    /// The bytes of the values in `items`.
-    held: usize,
-    given_up: bool,
+    /// What a classic read has come to.
+    found: Found,
     /// What was heard to anything but a classic read.
     heard: SmallVec<[Element; 4]>,
     /// The first error among the elements.
@@ -65,9 +64,7 @@ impl ReplyDecoder {
             elements: Elements::new(value_size.saturating_add(envelope::HEAD)),
             left: 0,
             in_array: false,
-            items: Items::new(),
-            held: 0,
-            given_up: false,
+            found: Found::default(),
             heard: SmallVec::new(),
             error: None,
             lacks_script: false,
@@ -146,17 +143,13 @@ impl ReplyDecoder {
     /// The bytes of the values that an unfinished read has come to so far.
     #[must_use]
     pub fn held(&self) -> usize {
-        self.held
+        self.found.held()
     }
 
     /// Drops what the unfinished read has come to, and what is still to come of it: its reply will be a failure for
     /// want of memory. To be called while [`Self::held`] is not 0.
     pub fn give_up(&mut self) {
-        for item in self.items.iter_mut().flatten() {
-            item.value = Bytes::new();
-        }
-        self.held = 0;
-        self.given_up = true;
+        self.found.give_up();
     }
 
     /// Whether the last reply says that the server does not know a script: nothing was carried out, and the request
@@ -180,8 +173,8 @@ impl ReplyDecoder {
 
     fn fail(&mut self, asked: &Request, line: &[u8]) {
         self.error.get_or_insert_with(|| refusal(line));
-        if matches!(asked, Request::Read(_)) {
-            self.items.push(None);
+        if let Request::Read(read) = asked {
+            self.found.push(None, read.keys.as_slice().len());
         }
     }
 
@@ -192,8 +185,6 @@ impl ReplyDecoder {
             Element::Bulk(Some(stored)) => {
                 let cas = read.cas.then(|| envelope::token(&[&stored]));
                 let (flags, value) = envelope::open(stored);
-                let value = if self.given_up { Bytes::new() } else { value };
-                self.held += value.len();
                 Some(Item { flags, cas, value })
             }
             Element::TooLarge => {
@@ -204,20 +195,16 @@ impl ReplyDecoder {
             }
             _ => return Err(Garbage("an item that is none")),
         };
-        self.items.push(item);
+        self.found.push(item, read.keys.as_slice().len());
         Ok(())
     }
 
     fn reply(&mut self, asked: &Request) -> Result<Reply, Garbage> {
         const GARBAGE: Garbage = Garbage("what answers nothing that was asked");
-        let (items, heard, error) =
-            (std::mem::take(&mut self.items), std::mem::take(&mut self.heard), self.error.take());
+        let (found, heard, error) = (self.found.take(), std::mem::take(&mut self.heard), self.error.take());
         self.lacks_script = error.as_ref().is_some_and(|line| line.starts_with(b"SERVER_ERROR NOSCRIPT"));
-        self.held = 0;
         self.in_array = false;
-        if std::mem::take(&mut self.given_up) {
-            return Ok(Reply::never_sent(FailureKind::Memory));
-        }
+        let Some(items) = found else { return Ok(Reply::never_sent(FailureKind::Memory)) };
         if let Some(line) = error {
             return Ok(Reply::Refused(line));
         }

@@ -11,8 +11,9 @@ use super::super::counting::{Step, Sum};
 use super::super::item::{Item, Label};
 use super::super::shelves::{Edit, Spot};
 use super::flags::Flags;
-use super::line::Line;
+use super::is_told_as_base64;
 use crate::model::{Meta, MetaReply, MetaStatus};
+use crate::wire::AnswerLine;
 
 const BAD_MODE: &str = "CLIENT_ERROR invalid mode for ma M token";
 
@@ -44,9 +45,13 @@ impl Store {
         let edit = spot.edit();
         let reached = match self.count(&spot, &edit, step, when) {
             Sum::NotANumber => return Err(NOT_A_NUMBER),
-            Sum::Exists => return Ok(Line::echoing(meta, flags).reply(MetaStatus::Exists)),
+            Sum::Exists => {
+                return Ok(AnswerLine::echoing(meta, is_told_as_base64(meta.key.as_bytes(), flags.binary_key))
+                    .reply(MetaStatus::Exists));
+            }
             Sum::NotFound if flags.create.is_none() => {
-                return Ok(Line::echoing(meta, flags).reply(MetaStatus::NotFound));
+                return Ok(AnswerLine::echoing(meta, is_told_as_base64(meta.key.as_bytes(), flags.binary_key))
+                    .reply(MetaStatus::NotFound));
             }
             Sum::NotFound => self.begin(&spot, &edit, flags, when),
             Sum::Done { value, item, grown } => Reached { value, item, created: false, takes_life: !grown },
@@ -67,17 +72,15 @@ impl Store {
 }
 
 fn answer(meta: &Meta, flags: &Flags, reached: &Reached, when: Moment) -> MetaReply {
-    let mut line = Line::default();
+    let mut line = AnswerLine::default();
     let mut deadline = reached.item.deadline();
     for flag in meta.flags() {
         match flag[0] {
             b'c' => line.number(b'c', reached.item.token()),
-            b't' => line.life(deadline, when),
+            b't' => line.life(when.left(deadline).map(u64::from)),
             b'T' => deadline = flags.life.unwrap_or(deadline),
             b'N' if reached.created => deadline = flags.create.unwrap_or(deadline),
-            b'O' => line.word(flag),
-            b'k' => line.key(meta.key.as_bytes(), flags.binary_key),
-            _ => {}
+            _ => line.echo(meta, flag, is_told_as_base64(meta.key.as_bytes(), flags.binary_key)),
         }
     }
     if reached.takes_life {

@@ -3,14 +3,15 @@
 use super::super::clock::Moment;
 use super::super::item::{Item, mark};
 use super::super::{Store, limits};
-use super::line::{Line, echo};
+use super::is_told_as_base64;
 use crate::model::{Meta, MetaReply, MetaStatus};
+use crate::wire::AnswerLine;
 
 impl Store {
     pub(super) fn meta_debug(&self, meta: &Meta, when: Moment) -> MetaReply {
         match self.live_unmoved(&self.shelves.spot(&meta.key), when) {
             Some(item) => described(&item, when),
-            None => Line::default().reply(MetaStatus::Miss),
+            None => AnswerLine::default().reply(MetaStatus::Miss),
         }
     }
 }
@@ -30,11 +31,9 @@ fn described(item: &Item, when: Moment) -> MetaReply {
         item.token(),
         limits::class(size),
     );
-    let mut line = Line::default();
-    match echo(item.key(), item.has(mark::BINARY_KEY)) {
-        Some(base64) => line.word(base64.as_bytes()),
-        None => line.word(item.key()),
-    }
+    let as_base64 = is_told_as_base64(item.key(), item.has(mark::BINARY_KEY));
+    let mut line = AnswerLine::default();
+    line.name(item.key(), as_base64);
     line.word(figures.as_bytes());
     line.reply(MetaStatus::Debug)
 }

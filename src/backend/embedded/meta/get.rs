@@ -7,8 +7,9 @@ use super::super::clock::Moment;
 use super::super::item::{Item, Label, mark};
 use super::super::shelves::Spot;
 use super::flags::Flags;
-use super::line::Line;
+use super::is_told_as_base64;
 use crate::model::{Meta, MetaReply, MetaStatus};
+use crate::wire::AnswerLine;
 
 impl Store {
     pub(super) fn meta_get(&self, meta: &Meta, flags: &Flags, when: Moment) -> MetaReply {
@@ -16,7 +17,10 @@ impl Store {
         let changes = flags.create.is_some() || flags.recache.is_some() || flags.life.is_some();
         if !changes {
             match self.met(&spot, flags, when) {
-                None => return Line::echoing(meta, flags).reply(MetaStatus::Miss),
+                None => {
+                    return AnswerLine::echoing(meta, is_told_as_base64(meta.key.as_bytes(), flags.binary_key))
+                        .reply(MetaStatus::Miss);
+                }
                 // A stale item may be won, and only one may win it.
                 Some(item) if !item.has(mark::STALE) => return hit(meta, flags, &item, false, when),
                 Some(_) => {}
@@ -31,7 +35,8 @@ impl Store {
                 edit.put(item); // not before it has its life and its mark: others read it without the lock
                 reply
             }
-            (None, None) => Line::echoing(meta, flags).reply(MetaStatus::Miss),
+            (None, None) => AnswerLine::echoing(meta, is_told_as_base64(meta.key.as_bytes(), flags.binary_key))
+                .reply(MetaStatus::Miss),
         }
     }
 
@@ -52,7 +57,7 @@ impl Store {
 }
 
 fn hit(meta: &Meta, flags: &Flags, item: &Item, created: bool, when: Moment) -> MetaReply {
-    let mut line = Line::default();
+    let mut line = AnswerLine::default();
     let mut won = false;
     for flag in meta.flags() {
         match flag[0] {
@@ -63,13 +68,13 @@ fn hit(meta: &Meta, flags: &Flags, item: &Item, created: bool, when: Moment) -> 
             }
             b'R' => won |= !created && is_due(item, flags.recache.unwrap_or(0)),
             b's' => line.number(b's', item.value_len() as u64),
-            b't' => line.life(item.deadline(), when),
+            b't' => line.life(when.left(item.deadline()).map(u64::from)),
             b'c' => line.number(b'c', item.token()),
             b'f' => line.number(b'f', item.flags().into()),
             b'l' => line.number(b'l', when.since(item.last_used()).into()),
             b'h' => line.number(b'h', item.has(mark::FETCHED).into()),
             b'O' => line.word(flag),
-            b'k' => line.key(item.key(), item.has(mark::BINARY_KEY)),
+            b'k' => line.key(item.key(), is_told_as_base64(item.key(), item.has(mark::BINARY_KEY))),
             _ => {}
         }
     }
@@ -88,7 +93,7 @@ fn is_due(item: &Item, deadline: u32) -> bool {
     !item.has(mark::TOKEN_SENT) && item.deadline() != 0 && item.deadline() < deadline
 }
 
-fn lease(line: &mut Line, item: &Item, won: bool) {
+fn lease(line: &mut AnswerLine, item: &Item, won: bool) {
     let sent = item.has(mark::TOKEN_SENT);
     let stale = item.has(mark::STALE);
     if sent {

@@ -9,7 +9,6 @@ mod debug;
 mod delete;
 mod flags;
 mod get;
-mod line;
 mod set;
 
 use super::clock::Moment;
@@ -32,4 +31,9 @@ impl Store {
         };
         done.map_or_else(refused, Reply::Meta)
     }
+}
+
+/// Whether a key is told as base64: because it came so, or because it would break the line.
+fn is_told_as_base64(key: &[u8], came_so: bool) -> bool {
+    came_so || key.iter().any(|byte| matches!(byte, b' ' | b'\n' | 0))
 }

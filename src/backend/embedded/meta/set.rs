@@ -5,8 +5,9 @@ use super::super::classic::TOO_LARGE;
 use super::super::clock::Moment;
 use super::super::storing::{Outcome, Wish};
 use super::flags::Flags;
-use super::line::Line;
+use super::is_told_as_base64;
 use crate::model::{Meta, MetaReply, MetaStatus, StoreMode};
+use crate::wire::AnswerLine;
 
 const BAD_MODE: &str = "CLIENT_ERROR invalid mode for ms M token";
 
@@ -20,14 +21,12 @@ impl Store {
             Outcome::NotFound => (MetaStatus::NotFound, 0, meta.value.len()),
             Outcome::TooLarge => return Err(TOO_LARGE),
         };
-        let mut line = Line::default();
+        let mut line = AnswerLine::default();
         for flag in meta.flags() {
             match flag[0] {
-                b'O' => line.word(flag),
-                b'k' => line.key(meta.key.as_bytes(), flags.binary_key),
                 b'c' => line.number(b'c', token),
                 b's' => line.number(b's', size as u64),
-                _ => {}
+                _ => line.echo(meta, flag, is_told_as_base64(meta.key.as_bytes(), flags.binary_key)),
             }
         }
         Ok(line.reply(status))
