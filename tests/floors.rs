@@ -15,7 +15,6 @@ const FLOORS: &[(&str, u8)] = &[
     ("topology", 6),
     ("route", 5),
     ("backend", 4),
-    ("memory", 3),
     // A leaf: what counts may be used above, and knows nothing but the words that it counts.
     ("metrics", 1),
     ("wire", 1),
