@@ -1,8 +1,7 @@
-//! One memcached client: reads, asks, and answers in order.
+//! One memcached client: what it says is read, understood and asked here. The answers leave by its [`Outlet`].
 //!
-//! All that a session needs while it waits is this struct. The bytes of a turn are read into and written from the
-//! worker's [`Desk`]; only what is left over (half a command, replies that the socket did not take) stays with the
-//! session, so that an idle client costs no buffer.
+//! The bytes of a turn are read into and written from the worker's [`Desk`]; only what is left over stays: half a command
+//! with the session, what the socket did not take with the outlet. So an idle client costs no buffer.
 
 use std::future::poll_fn;
 use std::io;
