@@ -122,7 +122,12 @@ impl Outlet {
 
     /// Writes every reply whose turn it is; pending when the socket is full. What it did not take stays, after an error
     /// too.
+    #[inline]
     pub(super) fn write(&self, desk: &mut Outbox, cx: &mut Context<'_>) -> io::Result<Poll<()>> {
+        if self.is_due.get() || !self.is_empty() { self.write_out(desk, cx) } else { Ok(Poll::Ready(())) }
+    }
+
+    fn write_out(&self, desk: &mut Outbox, cx: &mut Context<'_>) -> io::Result<Poll<()>> {
         let mut rest = self.rest.borrow_mut();
         if !rest.is_empty() {
             let (count, result) = self.send(&mut rest, cx);
