@@ -68,7 +68,7 @@ async fn until_signal(source: Source, loaded: &Loaded, current: Current, dial: D
     let doors = doors(posts.clone(), current.clone(), hub.clone(), pages);
     let mut house = House { doors, posts, supervisor: Supervisor::from_environment() };
     let opening = house.prepare(config).await?;
-    house.commit(opening);
+    house.commit(opening).await;
     announce(config, origin.as_deref(), &house.doors);
     tokio::task::spawn_local(control::probe_all(current.clone()));
     tokio::task::spawn_local(control::sweep(current.clone()));
@@ -138,8 +138,8 @@ impl Stage for House {
         Ok(self.doors.prepare(&addresses(config)).await?)
     }
 
-    fn commit(&mut self, opening: Opening<Door>) {
-        self.doors.commit(opening);
+    async fn commit(&mut self, opening: Opening<Door>) {
+        self.doors.commit(opening).await;
         self.posts.iter().for_each(Post::look);
         // The first time too: who is not ready yet takes only the second of its two words.
         self.supervisor.reloaded();

@@ -77,13 +77,14 @@ impl<P: Purpose> Doors<P> {
         Ok(opening)
     }
 
-    /// Accepts on what was prepared, and closes what nobody wants any more; its clients stay.
-    pub fn commit(&mut self, opening: Opening<P>) {
+    /// Accepts on what was prepared, closes what nobody wants any more, and waits until that is closed; its clients stay.
+    pub async fn commit(&mut self, opening: Opening<P>) {
         let (_, leaving) = self.compare(&opening.wanted);
-        self.close(&leaving);
+        let ending = self.close(&leaving);
         for (address, listeners) in opening.listeners {
             self.accept(address, listeners);
         }
+        ended(ending).await;
     }
 
     /// Where it listens for this purpose, with the ports that the kernel gave where 0 was asked for.
@@ -115,9 +116,7 @@ impl<P: Purpose> Doors<P> {
     }
 
     async fn bind_in_place(&mut self, endpoint: &Endpoint, leaving: &[Address<P>]) -> io::Result<Vec<Listener>> {
-        for acceptor in self.close(leaving) {
-            let _ = acceptor.await; // the address is free when it has ended
-        }
+        ended(self.close(leaving)).await;
         Listener::bind(endpoint).await
     }
 
@@ -151,5 +150,12 @@ impl<P: Purpose> Doors<P> {
         });
         let acceptors = acceptors.collect();
         self.open.push(Door { address, bound, acceptors });
+    }
+}
+
+/// Waits until these have closed their addresses.
+async fn ended(acceptors: Vec<JoinHandle<()>>) {
+    for acceptor in acceptors {
+        let _ = acceptor.await; // it has nothing to say
     }
 }

@@ -30,8 +30,8 @@ pub trait Stage {
     /// Why it cannot be had; nothing has changed.
     fn prepare(&mut self, config: &Config) -> impl Future<Output = anyhow::Result<Self::Ready>>;
 
-    /// Puts it in force, right after the topology.
-    fn commit(&mut self, ready: Self::Ready);
+    /// Puts it in force, right after the topology; what is no more is gone when it ends.
+    fn commit(&mut self, ready: Self::Ready) -> impl Future<Output = ()>;
 }
 
 /// The task that reads the file again.
@@ -125,7 +125,7 @@ impl Publisher {
         let draft = Draft::build(&config, Some(&before)).map_err(impossible)?;
         let ready = stage.prepare(&config).await.map_err(impossible)?;
         self.current.publish(draft);
-        stage.commit(ready);
+        stage.commit(ready).await;
         Ok(Outcome { dry_run: false, config_hash: hash, plan, notes })
     }
 
@@ -201,7 +201,7 @@ mod tests {
             Ok(config.pools[0].nodes.len())
         }
 
-        fn commit(&mut self, nodes: usize) {
+        async fn commit(&mut self, nodes: usize) {
             self.committed += nodes;
         }
     }
