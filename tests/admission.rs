@@ -7,6 +7,7 @@ use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
+use support::fake::Fake;
 use support::{Client, Ketch, Memcached, pool, wait_for};
 
 /// All that ketch may hold for clients and nodes: 32 MiB for each worker, of which bodies get 16.
@@ -154,6 +155,40 @@ fn clients_that_bring_a_byte_at_a_time_keep_nobody_out() {
         waits_for_half_its_patience(&mut ketch.connect());
         over.store(true, Relaxed);
     });
+}
+
+/// Their values will never be whole, and ketch has read that they have ended; it still owes them what a node is slow to say.
+#[test]
+fn clients_that_end_within_a_megabyte_keep_nobody_out() {
+    let node = Memcached::start_with(&["-m", "256"]);
+    let stuck = Fake::start(|talk| {
+        while let Some(said) = talk.hear() {
+            if said.line == "version" {
+                talk.say("VERSION 1.6.18\r\n");
+            }
+        }
+    });
+    let pools = format!(
+        "pools:\n  main: {{ nodes: [\"{}\"], {SLOWLY} }}\n  stuck: {{ nodes: [\"{}\"], request_timeout: 60s }}\n",
+        node.address(),
+        stuck.address()
+    );
+    let routes = "routes: [{ prefix: \"stuck:\", pool: stuck }, { pool: main }]\n";
+    let ketch = Ketch::start(&format!("{LIMITS}{pools}{routes}"));
+    let mut ended: Vec<_> = (0..100).map(|_| ketch.connect()).collect();
+    std::thread::scope(|scope| {
+        for (number, client) in ended.iter_mut().enumerate() {
+            scope.spawn(move || {
+                client.say(format!("get stuck:{number}\r\n{}", beginning(number, 100_000)));
+                client.stream.shutdown(std::net::Shutdown::Write).unwrap();
+            });
+        }
+    });
+    wait_for("all to have asked", || (stuck.heard("get stuck:") == 100).then_some(()));
+    let mut good: Vec<_> = (0..20).map(|_| ketch.connect()).collect();
+    good.iter_mut().for_each(store);
+    wait_for("what will not be whole to be given back", || (told(&ketch, HELD) < LARGE as u64).then_some(()));
+    assert_eq!((told(&ketch, WAITING), told(&ketch, REFUSED)), (0, 0));
 }
 
 #[test]

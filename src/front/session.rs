@@ -103,7 +103,10 @@ impl Session {
     }
 
     fn turn(&mut self, desk: &mut Desk, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.ended |= self.outlet.is_closing();
+        if !self.ended && self.outlet.is_closing() {
+            self.ended = true;
+            self.hold();
+        }
         let mut drained = false;
         for _ in 0..TURN {
             let blocked = self.outlet.write(&mut desk.output, cx)?.is_pending();
@@ -255,6 +258,7 @@ impl Session {
     /// Past a chunk there is room for what is no large value only while memory is plenty. A large value waits for its
     /// place; one for which there can be none is refused, and swallowed as it comes.
     fn hold_more(&mut self) {
+        let _last = if self.ended && !self.paused { self.forgo() } else { None };
         let (size, len) = (self.input.capacity(), self.input.len());
         let charge = self.replies.charge();
         charge.free(std::mem::replace(&mut self.held, size));
@@ -267,7 +271,7 @@ impl Session {
             charge.keep(size);
         }
         let whole = len + self.decoder.wanted();
-        if has_room && !self.paused && whole > LARGE && self.decoder.wanted() > 0 {
+        if has_room && !self.paused && !self.ended && whole > LARGE && self.decoder.wanted() > 0 {
             self.place = Place::ask(self.station.memory(), whole, size);
             if self.place.is_none() {
                 self.abandon();
@@ -275,6 +279,12 @@ impl Session {
         } else if !has_room && !self.paused {
             self.abandon();
         }
+    }
+
+    /// Drops the beginning of what will never be whole, since nothing more is read. Its place is for the next one.
+    fn forgo(&mut self) -> Option<Place> {
+        self.input = BytesMut::new();
+        self.place.take()
     }
 
     /// Gives up what is awaited, for want of memory: a value is refused, and swallowed as it comes.
