@@ -219,6 +219,28 @@ fn a_silent_client_is_closed_and_a_busy_one_is_not() {
     busy.expect("mn\r\n", "MN\r\n");
 }
 
+/// It is ketch that is silent, or the client that takes its time to read.
+#[test]
+fn a_client_that_waits_for_its_replies_is_not_silent() {
+    let node = Fake::start(|talk| talk.behave_late(Duration::from_secs(2)));
+    let settings = "request_timeout: 10s, reads_on_error: error, health: { eject_after: 1000 }";
+    let ketch = Ketch::start(&format!("limits: {{ client_idle: 500ms }}\n{}", pool(&[node.address()], settings)));
+    ketch.connect().expect("get k\r\n", "VALUE k 0 1\r\nk\r\nEND\r\n");
+
+    let ketch = Ketch::start(&format!("limits: {{ client_idle: 500ms }}\n{STORES}"));
+    let mut client = ketch.connect();
+    let value = "v".repeat(1_000_000);
+    client.expect(format!("set k 0 0 1000000\r\n{value}\r\n"), "STORED\r\n");
+    client.say("get k\r\n".repeat(20));
+    let begin = Instant::now();
+    for _ in 0..20 {
+        std::thread::sleep(Duration::from_millis(100));
+        client.expect("", format!("VALUE k 0 1000000\r\n{value}\r\nEND\r\n"));
+    }
+    assert!(begin.elapsed() > Duration::from_secs(1));
+    assert_eq!(client.rest(), b"", "it is silent from now on");
+}
+
 #[test]
 fn without_arguments_it_says_what_it_serves() {
     let built_in =

@@ -76,7 +76,7 @@ pub(super) struct LimitsText {
     /// Bytes of all buffers together; at least `client_buffer`.
     #[schemars(extend("default" = "256MiB"))]
     pub memory: Typed<Memory>,
-    /// A client that is silent for so long is closed; 0s is never.
+    /// A client that is silent for so long, and waits for no reply, is closed; 0s is never.
     #[schemars(extend("default" = "0s"))]
     pub client_idle: Typed<Span>,
     /// How long, on SIGTERM, what was accepted may take.

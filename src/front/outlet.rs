@@ -33,6 +33,8 @@ pub(super) struct Outlet {
     cells: Arc<DoorCells>,
     /// What the socket did not take.
     rest: RefCell<Outbox>,
+    /// Whether it has taken some of that since this was last asked.
+    drains: Cell<bool>,
     /// The session is to finish what it owes and close.
     is_closing: Cell<bool>,
     session: RefCell<Waker>,
@@ -62,6 +64,7 @@ impl Outlet {
             stream: RefCell::new(stream),
             cells,
             rest: RefCell::default(),
+            drains: Cell::new(false),
             is_closing: Cell::new(false),
             session: RefCell::new(Waker::noop().clone()),
             attention: Cell::new(Attention::Writing),
@@ -76,6 +79,11 @@ impl Outlet {
     /// Whether everything that was collected has been written.
     pub(super) fn is_empty(&self) -> bool {
         self.rest.borrow().is_empty()
+    }
+
+    /// Whether a client that is slow to take its replies has taken some since this was last asked.
+    pub(super) fn has_drained(&self) -> bool {
+        self.drains.take()
     }
 
     /// The session, whose task this is, runs.
@@ -132,6 +140,7 @@ impl Outlet {
         if !rest.is_empty() {
             let (count, result) = self.send(&mut rest, cx);
             self.replies.charge().free(count);
+            self.drains.set(self.drains.get() || count > 0);
             if !matches!(result, Ok(Poll::Ready(()))) {
                 return result;
             }

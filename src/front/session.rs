@@ -155,17 +155,16 @@ impl Session {
             return Poll::Ready(Ok(()));
         }
         if self.is_to_wait() {
-            return Poll::Pending; // it is not the client that is silent
+            self.idle.iter_mut().for_each(|idle| idle.heard = Instant::now()); // it is not the client that is silent
+            return Poll::Pending;
         }
         let limit = self.station.limits().client_idle;
         if self.idle.as_ref().map(|idle| idle.limit) != limit {
             let heard = self.idle.as_ref().map_or_else(Instant::now, |idle| idle.heard);
             self.idle = limit.map(|limit| Idle::new(limit, heard));
         }
-        match &mut self.idle {
-            Some(idle) => idle.poll(cx),
-            None => Poll::Pending,
-        }
+        let Self { idle: Some(idle), outlet, replies, .. } = self else { return Poll::Pending };
+        idle.poll(cx, || outlet.has_drained() || outlet.is_empty() && replies.owed() > 0)
     }
 
     /// Whether the client has so much to come that it is not read from.
@@ -354,9 +353,13 @@ impl Idle {
         Self { limit, heard, alarm: Box::pin(sleep_until(heard + limit)) }
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    /// Ready when the client has been silent for too long. One that waits for its replies, or takes them, is not.
+    fn poll(&mut self, cx: &mut Context<'_>, is_served: impl Fn() -> bool) -> Poll<io::Result<()>> {
         loop {
             ready!(self.alarm.as_mut().poll(cx));
+            if is_served() {
+                self.heard = Instant::now();
+            }
             let end = self.heard + self.limit;
             if end <= Instant::now() {
                 return Poll::Ready(Ok(()));
