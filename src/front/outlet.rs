@@ -187,6 +187,7 @@ impl Outlet {
 impl Drop for Outlet {
     /// The charge outlives the outlet where nodes have still to answer, but these bytes do not.
     fn drop(&mut self) {
+        self.replies.forgo();
         self.replies.charge().free(self.rest.get_mut().len());
     }
 }

@@ -20,6 +20,8 @@ pub(super) struct Replies {
     charge: Charge,
     share: Cell<usize>,
     outlet: Weak<Outlet>,
+    /// Nobody waits for them any more.
+    are_forgone: Cell<bool>,
 }
 
 struct Queue {
@@ -55,7 +57,18 @@ impl Replies {
     /// come whose turn it is.
     pub(super) fn new(charge: Charge, share: usize, outlet: Weak<Outlet>) -> Rc<Self> {
         let queue = RefCell::new(Queue { slots: VecDeque::new(), first: 0, open: 0, usual: UNKNOWN, doubt: DOUBT });
-        Rc::new(Self { queue, charge, share: Cell::new(share), outlet })
+        Rc::new(Self { queue, charge, share: Cell::new(share), outlet, are_forgone: Cell::new(false) })
+    }
+
+    /// The client has gone: what is here is dropped, and so is what nodes still have to say.
+    pub(super) fn forgo(&self) {
+        self.are_forgone.set(true);
+        for slot in &mut self.queue.borrow_mut().slots {
+            match slot {
+                Slot::Node(_, reply) => self.charge.free(reply.take().map_or(0, |reply| reply.weight())),
+                Slot::Line(_) | Slot::Later(_) => {}
+            }
+        }
     }
 
     /// From now on its values may hold `share` bytes even when memory is scarce.
@@ -149,6 +162,9 @@ impl Replies {
 impl Receive for Replies {
     #[inline]
     fn receive(&self, tag: u64, reply: Reply) {
+        if self.are_forgone.get() {
+            return;
+        }
         let queue = &mut *self.queue.borrow_mut();
         let place = usize::try_from(tag.wrapping_sub(queue.first)).unwrap_or(usize::MAX);
         let Some(Slot::Node(_, answer @ None)) = queue.slots.get_mut(place) else { return };
@@ -202,6 +218,21 @@ mod tests {
         owe(Spelling::Silent).answer(Reply::Stored);
         owe(Spelling::Line).answer(Reply::NotFound);
         assert_eq!(heard(&replies), "NOT_FOUND\r\n");
+    }
+
+    #[test]
+    fn nothing_is_held_for_a_client_that_has_gone() {
+        let replies = replies(1000);
+        let owe = || replies.owe(Spelling::Line).unwrap();
+        let (_stuck, second, third) = (owe(), owe(), owe());
+        let before = replies.charge().held();
+        let item = || Some(Item { flags: 0, cas: None, value: vec![b'v'; 100].into() });
+        second.answer(Reply::Items(smallvec![item()]));
+        assert_eq!(replies.charge().held(), before + 100);
+        replies.forgo();
+        assert_eq!(replies.charge().held(), before);
+        third.answer(Reply::Items(smallvec![item()]));
+        assert_eq!(replies.charge().held(), before);
     }
 
     #[test]
