@@ -119,6 +119,32 @@ fn signals_drain() {
     }
 }
 
+/// What it has asked before is with the kernel by the time of the signal. It does not know of that, and goes on asking.
+#[test]
+fn draining_cuts_no_answer_of_a_client_that_is_slow_to_read() {
+    let ketch = Ketch::start(&format!("workers: 1\n{STORES}"));
+    let mut client = ketch.connect();
+    socket2::SockRef::from(&client.stream).set_recv_buffer_size(64 * 1024).unwrap();
+    let value = "v".repeat(100_000);
+    client.expect(format!("set k 0 0 100000\r\n{value}\r\n"), "STORED\r\n");
+    client.say("get k\r\n".repeat(30));
+    assert_eq!(client.line(), "VALUE k 0 100000");
+    let mut mouth = client.stream.try_clone().unwrap();
+    let asking = std::thread::spawn(move || {
+        while mouth.write_all(b"get k\r\n").is_ok() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    });
+    ketch.process.signal("TERM");
+    client.expect("", format!("{value}\r\nEND\r\n"));
+    for _ in 1..30 {
+        std::thread::sleep(Duration::from_millis(10));
+        client.expect("", format!("VALUE k 0 100000\r\n{value}\r\nEND\r\n"));
+    }
+    drop(client);
+    asking.join().unwrap();
+}
+
 /// Clients that pipeline without end while the signal comes: all that each was told before is right, and it ends.
 #[test]
 fn under_load_draining_cuts_no_answer() {

@@ -6,12 +6,13 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
+use std::pin::Pin;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use bytes::BufMut;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWrite};
 
 use super::due::Due;
 use super::replies::Replies;
@@ -84,6 +85,11 @@ impl Outlet {
     /// Whether a client that is slow to take its replies has taken some since this was last asked.
     pub(super) fn has_drained(&self) -> bool {
         self.drains.take()
+    }
+
+    /// Tells the client that nothing more comes.
+    pub(super) fn shut(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.stream.borrow_mut()).poll_shutdown(cx)
     }
 
     /// The session, whose task this is, runs.

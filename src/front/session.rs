@@ -32,6 +32,10 @@ const TRUST: usize = 16;
 const PIPELINE: usize = 1024;
 /// How many reads of one client come before the others have their turn.
 const TURN: usize = 4;
+/// How long, when ketch ends, a client that goes on asking has to take the last of what it was told; and after how much
+/// silence it is taken to have stopped.
+const LINGER: Duration = Duration::from_secs(2);
+const QUIET: Duration = Duration::from_millis(100);
 
 /// Buffers that the sessions of a worker use in turn; between two turns both are empty.
 #[derive(Default)]
@@ -59,6 +63,8 @@ pub(super) struct Session {
     /// `input` may hold whole commands, which wait until the client takes replies.
     paused: bool,
     idle: Option<Idle>,
+    /// Everything was said; how long the client has to take it.
+    lingers: Option<(Instant, Pin<Box<Sleep>>)>,
 }
 
 /// The time limit for a silent client.
@@ -75,7 +81,8 @@ impl Session {
         let decoder = CommandDecoder::new(limits.value_size);
         let replies = outlet.replies.clone();
         let (input, held, place, ended, paused) = (BytesMut::new(), 0, None, false, false);
-        Self { station, entrance, decoder, outlet, replies, input, held, place, ended, paused, idle }
+        let lingers = None;
+        Self { station, entrance, decoder, outlet, replies, input, held, place, ended, paused, idle, lingers }
     }
 
     /// Serves the client until it leaves. Dropping the future closes the connection; what was asked goes on.
@@ -152,7 +159,7 @@ impl Session {
     /// Ends the session when there is nothing left to do, else waits.
     fn rest(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.ended && !self.paused && self.replies.owed() == 0 && self.outlet.is_empty() {
-            return Poll::Ready(Ok(()));
+            return self.leave(cx);
         }
         if self.is_to_wait() {
             self.idle.iter_mut().for_each(|idle| idle.heard = Instant::now()); // it is not the client that is silent
@@ -165,6 +172,27 @@ impl Session {
         }
         let Self { idle: Some(idle), outlet, replies, .. } = self else { return Poll::Pending };
         idle.poll(cx, || outlet.has_drained() || outlet.is_empty() && replies.owed() > 0)
+    }
+
+    /// Ends at once, unless it is ketch that ends and the client may go on asking: to close in the face of that would have
+    /// the kernel drop what the client has not taken yet.
+    fn leave(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.outlet.is_closing() {
+            return Poll::Ready(Ok(()));
+        }
+        if self.lingers.is_none() {
+            ready!(self.outlet.shut(cx))?;
+        }
+        let begin = Instant::now();
+        let (end, alarm) = self.lingers.get_or_insert_with(|| (begin + LINGER, Box::pin(sleep_until(begin + QUIET))));
+        let mut unheard = [0; 4096];
+        while alarm.as_mut().poll(cx).is_pending() {
+            if ready!(self.outlet.read(&mut &mut unheard[..], cx))? == 0 {
+                break;
+            }
+            alarm.as_mut().reset((Instant::now() + QUIET).min(*end));
+        }
+        Poll::Ready(Ok(()))
     }
 
     /// Whether the client has so much to come that it is not read from.
