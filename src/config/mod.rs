@@ -24,7 +24,7 @@ mod typed;
 mod valid;
 mod words;
 
-pub use media_type::{MEDIA_TYPE_PATTERN, is_media_type};
+pub use media_type::is_media_type;
 pub use problem::{ConfigError, Problem};
 pub use schema::schema;
 pub use setting::{duration, size};

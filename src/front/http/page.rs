@@ -62,13 +62,6 @@ mod tests {
         }
     }
 
-    #[test]
-    fn the_description_knows_which_media_types_are_taken() {
-        let description: serde_json::Value = serde_json::from_str(DESCRIPTION).unwrap();
-        let pattern = &description["components"]["parameters"]["type"]["schema"]["pattern"];
-        assert_eq!(pattern, crate::config::MEDIA_TYPE_PATTERN);
-    }
-
     #[tokio::test]
     async fn the_page_asks_where_the_client_did_and_repeats_nothing_odd() {
         use http_body_util::BodyExt;
