@@ -187,7 +187,9 @@ fn load(ketch: &Ketch, keys: &'static [&'static str]) -> (Arc<Tally>, Vec<thread
 fn begin(ketch: &Ketch, keys: &[&str]) {
     let mut client = ketch.connect();
     for (key, number) in keys.iter().flat_map(|key| (0..8).map(move |number| (key, number))) {
-        client.expect(format!("set {key}-{number} 0 0 1\r\n0\r\n"), "STORED\r\n");
+        let store = format!("set {key}-{number} 0 0 1\r\n0");
+        // The first of them wait for the connections to the cluster, which a busy machine may be late with.
+        wait_for("the cluster to serve", || (client.ask(&store) == "STORED").then_some(()));
     }
 }
 
