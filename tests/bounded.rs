@@ -129,6 +129,27 @@ fn a_first_burst_of_large_reads_is_answered() {
     }
 }
 
+/// Somebody else wrote what is too large for ketch, or `limits.value_size` was made smaller.
+#[test]
+fn a_value_over_the_limit_is_refused_and_nothing_else() {
+    const SIZE: usize = 1_500_000;
+    let node = Memcached::start_with(&["-I", "2m"]);
+    let value = "v".repeat(SIZE);
+    Client::connect(([127, 0, 0, 1], node.port).into())
+        .expect(format!("set large 0 0 {SIZE}\r\n{value}\r\n"), "STORED\r\n");
+    let ketch = over(&node.address(), "");
+    let mut client = ketch.connect();
+    client.expect("set k 0 0 1\r\nx\r\n", "STORED\r\n");
+    for _ in 0..20 {
+        client.expect(
+            "get k\r\nget large\r\nmg large v\r\nget k large\r\nmg large s\r\n",
+            "VALUE k 0 1\r\nx\r\nEND\r\nSERVER_ERROR object too large for cache\r\n\
+             SERVER_ERROR object too large for cache\r\nVALUE k 0 1\r\nx\r\nEND\r\nHD s1500000\r\n",
+        );
+    }
+    assert!(!ketch.log().contains("garbage"), "{}", ketch.log());
+}
+
 #[test]
 fn a_length_of_a_gigabyte_gets_memcacheds_answer() {
     let node = Memcached::start();

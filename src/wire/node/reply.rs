@@ -7,12 +7,15 @@ use super::Garbage;
 use super::line::{self, MetaLine};
 use super::request::touch_line_end;
 use crate::model::{FailureKind, Item, Items, Key, Keys, Meta, MetaReply, MetaStatus, Read, Reply, Request};
-use crate::wire::decoder::SPLIT;
+use crate::wire::decoder::{SPLIT, TOO_LARGE};
 use crate::wire::found::Found;
 use crate::wire::{cut, number};
 
 /// The longest line of a reply, in bytes; memcached's own are under 1,024.
 const MAX_LINE: usize = 4096;
+
+/// The largest value that a memcached can have (`-I 1g`), in bytes.
+const MAX_VALUE: u64 = 1 << 30;
 
 /// Cuts one node's bytes into [`Reply`]s.
 ///
@@ -33,6 +36,8 @@ pub struct ReplyDecoder {
     awaited: Option<Awaited>,
     /// What that value still lacks.
     wanted: usize,
+    /// So much is still to come, with its line end, of a value that is too large to be taken.
+    surplus: usize,
 }
 
 #[derive(Debug)]
@@ -48,10 +53,20 @@ enum Head {
 }
 
 impl ReplyDecoder {
-    /// A decoder at the start of a connection. A value over `value_size` bytes is garbage.
+    /// A decoder at the start of a connection. A value over `value_size` bytes is dropped as it comes: it is a miss among
+    /// others, and by itself refused.
     #[must_use]
     pub fn new(value_size: usize) -> Self {
-        Self { value_size, scanned: 0, found: Found::default(), line_start: 0, refused: None, awaited: None, wanted: 0 }
+        Self {
+            value_size,
+            scanned: 0,
+            found: Found::default(),
+            line_start: 0,
+            refused: None,
+            awaited: None,
+            wanted: 0,
+            surplus: 0,
+        }
     }
 
     /// Takes the reply to `asked`, the oldest unanswered request, off the front of `buffer`; `None` when more
@@ -81,7 +96,7 @@ impl ReplyDecoder {
     /// Whether some of the oldest read's reply was taken off already.
     #[inline]
     fn is_amid_a_read(&self) -> bool {
-        self.scanned > 0 || self.awaited.is_some() || !self.found.is_empty()
+        self.scanned > 0 || self.awaited.is_some() || self.surplus > 0 || !self.found.is_empty()
     }
 
     /// The commonest reply by far, all that is said to a `get` of one key, in one step. `None` for one that is not
@@ -109,7 +124,8 @@ impl ReplyDecoder {
         let (flags, line) = number::leading(line)?;
         let (len, value) = number::leading(line.strip_prefix(b" ")?)?;
         let value = value.strip_prefix(b"\r\n")?;
-        let (flags, len) = (u32::try_from(flags).ok()?, self.length(len).ok()?);
+        let (flags, len) =
+            (u32::try_from(flags).ok()?, usize::try_from(len).ok().filter(|len| *len <= self.value_size)?);
         if len >= SPLIT || !value.get(len..)?.starts_with(b"\r\n") {
             return None;
         }
@@ -140,6 +156,14 @@ impl ReplyDecoder {
         read: &mut usize,
     ) -> Result<Option<Reply>, Garbage> {
         loop {
+            if self.surplus > 0 {
+                if !self.drop_surplus(buffer, read) {
+                    return Ok(None);
+                }
+                if let Some(reply) = self.place_none(asked) {
+                    return Ok(Some(reply));
+                }
+            }
             if let Some(awaited) = &self.awaited {
                 let len = awaited.len;
                 self.wanted = (len + 2).saturating_sub(buffer.len() - *read);
@@ -200,12 +224,43 @@ impl ReplyDecoder {
         }
     }
 
+    /// Drops what has come of a value that is too large; whether that was all of it.
+    fn drop_surplus(&mut self, buffer: &BytesMut, read: &mut usize) -> bool {
+        let step = self.surplus.min(buffer.len() - *read);
+        *read += step;
+        self.surplus -= step;
+        self.wanted = 0;
+        self.surplus == 0
+    }
+
+    /// Puts nothing where a value was too large.
+    fn place_none(&mut self, asked: &Request) -> Option<Reply> {
+        let refusal = Reply::Refused(Bytes::from_static(TOO_LARGE));
+        let Request::Read(read) = asked else { return Some(refusal) };
+        if read.keys.as_slice().len() == 1 {
+            self.refused.get_or_insert(refusal);
+        }
+        self.found.push(None, 1);
+        None
+    }
+
+    /// A value of `len` bytes is to come.
+    #[inline]
+    fn expect(&mut self, head: Head, len: u64) -> Result<(), Garbage> {
+        match usize::try_from(len) {
+            Ok(len) if len <= self.value_size => self.awaited = Some(Awaited { head, len }),
+            Ok(size) if len <= MAX_VALUE => self.surplus = size + 2,
+            _ => return Err(Garbage("a value over any limit")),
+        }
+        Ok(())
+    }
+
     /// The line of a reply to a meta command; `None` when a value follows.
     fn meta_line(&mut self, asked: &Meta, line: &[u8]) -> Result<Option<Reply>, Garbage> {
         Ok(match line::meta(asked, line)? {
             MetaLine::Whole(reply) => Some(reply),
             MetaLine::Value { flags, len } => {
-                self.awaited = Some(Awaited { head: Head::Meta { flags }, len: self.length(len)? });
+                self.expect(Head::Meta { flags }, len)?;
                 None
             }
         })
@@ -220,9 +275,9 @@ impl ReplyDecoder {
             Some(_) => touch_line_end(keys, self.line_start),
         };
         if let Some(item) = line.strip_prefix(b"VALUE ") {
-            let (missed, awaited) = self.item(read, line_end, item)?;
+            let (missed, head, len) = self.item(read, line_end, item)?;
             self.found.miss_up_to(self.found.len() + missed);
-            self.awaited = Some(awaited);
+            self.expect(head, len)?;
             return Ok(None);
         }
         if line != b"END" {
@@ -239,9 +294,9 @@ impl ReplyDecoder {
         Ok(Some(self.refused.take().unwrap_or(reply)))
     }
 
-    /// `<key> <flags> <bytes> [<cas>]`, and how many keys before it were missed.
+    /// `<key> <flags> <bytes> [<cas>]`: how many keys before it were missed, what it is, and how long.
     #[inline]
-    fn item(&self, read: &Read, line_end: usize, line: &[u8]) -> Result<(usize, Awaited), Garbage> {
+    fn item(&self, read: &Read, line_end: usize, line: &[u8]) -> Result<(usize, Head, u64), Garbage> {
         const GARBAGE: Garbage = Garbage("an item that is none");
         let remaining = read.keys.as_slice().get(self.found.len()..line_end).unwrap_or_default();
         let numbers = |key: &Key| line.strip_prefix(key.as_bytes())?.strip_prefix(b" ");
@@ -258,11 +313,7 @@ impl ReplyDecoder {
             _ => return Err(GARBAGE),
         };
         let flags = u32::try_from(flags).map_err(|_| GARBAGE)?;
-        Ok((missed, Awaited { head: Head::Item { flags, cas }, len: self.length(len)? }))
-    }
-
-    fn length(&self, len: u64) -> Result<usize, Garbage> {
-        usize::try_from(len).ok().filter(|len| *len <= self.value_size).ok_or(Garbage("a value over the limit"))
+        Ok((missed, Head::Item { flags, cas }, len))
     }
 }
 

@@ -105,6 +105,30 @@ fn items_are_put_beside_the_keys_that_were_asked() {
 }
 
 #[test]
+fn a_value_that_is_too_large_is_dropped_as_it_comes() {
+    let large = vec![b'v'; VALUE_SIZE + 1];
+    let stream = [
+        &b"VALUE a 0 1048577\r\n"[..],
+        &large,
+        b"\r\nEND\r\nVALUE a 0 1048577\r\n",
+        &large,
+        b"\r\nVALUE b 0 1\r\nx\r\nEND\r\nVA 1048577 s1048577\r\n",
+        &large,
+        b"\r\nHD\r\n",
+    ]
+    .concat();
+    let asked = [&b"get a\r\n"[..], b"get a b c\r\n", b"mg a v s\r\n", b"mg a\r\n"].map(request);
+    let refused = || Reply::Refused(Bytes::from_static(b"SERVER_ERROR object too large for cache"));
+    let item = Some(Item { flags: 0, cas: None, value: Bytes::from_static(b"x") });
+    let items = Reply::Items([None, item, None].into_iter().collect());
+    let done = MetaReply { status: MetaStatus::Done, flags: Bytes::new(), value: Bytes::new() };
+    let right = Ok(vec![refused(), items, refused(), Reply::Meta(done)]);
+    assert_eq!(replies(&asked, [&stream[..]]), right);
+    assert_eq!(replies(&asked, stream.chunks(1000)), right);
+    assert_eq!(replies(&asked, stream.chunks(7)), right);
+}
+
+#[test]
 fn refusals_are_passed_on() {
     for stream in [&b"get a\r\n"[..], b"set a 0 0 1\r\nx\r\n", b"mg a\r\n", b"incr a 1\r\n", b"flush_all\r\n"] {
         for line in ["ERROR", "CLIENT_ERROR x y", "SERVER_ERROR out of memory", "ERROR too many"] {
@@ -124,7 +148,7 @@ fn what_was_not_asked_is_garbage() {
         (b"gets a\r\n", b"VALUE a 0 1\r\n"),
         (b"get a\r\n", b"VALUE a 4294967296 1\r\n"),
         (b"get a\r\n", b"VALUE a 0 -1\r\n"),
-        (b"get a\r\n", b"VALUE a 0 1048577\r\n"),
+        (b"get a\r\n", b"VALUE a 0 1073741825\r\n"),
         (b"get a\r\n", b"VALUE a 0 99999999999999999999\r\n"),
         (b"get a\r\n", b"VALUE a 0 1\r\nxyz"),
         (b"get a\r\n", b"END x\r\n"),
@@ -139,7 +163,7 @@ fn what_was_not_asked_is_garbage() {
         (b"mg a\r\n", b"MN\r\n"),
         (b"mg a\r\n", b"HDx\r\n"),
         (b"mg a v\r\n", b"VA x\r\n"),
-        (b"mg a v\r\n", b"VA 1048577\r\n"),
+        (b"mg a v\r\n", b"VA 1073741825\r\n"),
         (b"mg a v\r\n", b"VA 1\r\nxyz"),
         (b"mg a v\r\n", b"HD\r\n"),
         (b"mg a\r\n", b"VA 1\r\nx\r\n"),
