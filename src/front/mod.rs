@@ -6,6 +6,7 @@
 mod acceptor;
 mod due;
 mod http;
+mod idle;
 mod outlet;
 mod replies;
 mod session;

@@ -13,6 +13,7 @@ use std::time::Duration;
 use bytes::{BufMut, Bytes, BytesMut};
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::idle::Idle;
 use super::outlet::{Attention, Outlet};
 use super::replies::Replies;
 use super::statistics::statistics;
@@ -67,17 +68,10 @@ pub(super) struct Session {
     lingers: Option<(Instant, Pin<Box<Sleep>>)>,
 }
 
-/// The time limit for a silent client.
-struct Idle {
-    limit: Duration,
-    heard: Instant,
-    alarm: Pin<Box<Sleep>>,
-}
-
 impl Session {
     pub(super) fn new(station: Rc<Station>, outlet: Rc<Outlet>, entrance: Entrance) -> Self {
         let limits = station.limits();
-        let idle = limits.client_idle.map(|limit| Idle::new(limit, Instant::now()));
+        let idle = limits.client_idle.map(|limit| Idle::new(limit, None));
         let decoder = CommandDecoder::new(limits.value_size);
         let replies = outlet.replies.clone();
         let (input, held, place, ended, paused) = (BytesMut::new(), 0, None, false, false);
@@ -162,13 +156,12 @@ impl Session {
             return self.leave(cx);
         }
         if self.is_to_wait() {
-            self.idle.iter_mut().for_each(|idle| idle.heard = Instant::now()); // it is not the client that is silent
+            self.idle.iter_mut().for_each(Idle::hear); // it is not the client that is silent
             return Poll::Pending;
         }
         let limit = self.station.limits().client_idle;
-        if self.idle.as_ref().map(|idle| idle.limit) != limit {
-            let heard = self.idle.as_ref().map_or_else(Instant::now, |idle| idle.heard);
-            self.idle = limit.map(|limit| Idle::new(limit, heard));
+        if self.idle.as_ref().map(Idle::limit) != limit {
+            self.idle = limit.map(|limit| Idle::new(limit, self.idle.as_ref()));
         }
         let Self { idle: Some(idle), outlet, replies, .. } = self else { return Poll::Pending };
         idle.poll(cx, || outlet.has_drained() || outlet.is_empty() && replies.owed() > 0)
@@ -233,9 +226,7 @@ impl Session {
     }
 
     fn heard(&mut self) {
-        if let Some(idle) = &mut self.idle {
-            idle.heard = Instant::now();
-        }
+        self.idle.iter_mut().for_each(Idle::hear);
         self.ask();
     }
 
@@ -373,26 +364,5 @@ impl Drop for Session {
     /// The charge outlives the session where nodes have still to answer, but these bytes do not.
     fn drop(&mut self) {
         self.replies.charge().free(self.held);
-    }
-}
-
-impl Idle {
-    fn new(limit: Duration, heard: Instant) -> Self {
-        Self { limit, heard, alarm: Box::pin(sleep_until(heard + limit)) }
-    }
-
-    /// Ready when the client has been silent for too long. One that waits for its replies, or takes them, is not.
-    fn poll(&mut self, cx: &mut Context<'_>, is_served: impl Fn() -> bool) -> Poll<io::Result<()>> {
-        loop {
-            ready!(self.alarm.as_mut().poll(cx));
-            if is_served() {
-                self.heard = Instant::now();
-            }
-            let end = self.heard + self.limit;
-            if end <= Instant::now() {
-                return Poll::Ready(Ok(()));
-            }
-            self.alarm.as_mut().reset(end);
-        }
     }
 }
