@@ -32,7 +32,9 @@ struct Queue {
     open: usize,
     /// Values are about this large: what the open slots may come to.
     usual: usize,
-    /// And how large they may be all the same: half as much with every reply.
+    /// And how large they may be all the same: half of the client's share at first, so that it asks for two things only
+    /// before it has had any, and then twice as many with every small reply. A hundred reads of a megabyte at once would
+    /// find no room.
     doubt: usize,
 }
 
@@ -48,15 +50,11 @@ enum Slot {
 /// How large a client's values are taken to be before it has had any.
 const UNKNOWN: usize = 16 * 1024;
 
-/// What such a client's first replies may come to each: its first burst is eight requests, and twice as many with every
-/// small reply. A hundred reads of a megabyte at once would find no room.
-const DOUBT: usize = 256 * 1024;
-
 impl Replies {
     /// An empty queue whose values may hold `share` bytes even when memory is scarce; `outlet` hears when a reply has
     /// come whose turn it is.
     pub(super) fn new(charge: Charge, share: usize, outlet: Weak<Outlet>) -> Rc<Self> {
-        let queue = RefCell::new(Queue { slots: VecDeque::new(), first: 0, open: 0, usual: UNKNOWN, doubt: DOUBT });
+        let queue = RefCell::new(Queue { slots: VecDeque::new(), first: 0, open: 0, usual: UNKNOWN, doubt: share / 2 });
         Rc::new(Self { queue, charge, share: Cell::new(share), outlet, are_forgone: Cell::new(false) })
     }
 
