@@ -352,8 +352,14 @@ impl Client {
 
     /// Exactly so many bytes.
     pub fn bytes(&mut self, count: usize) -> Vec<u8> {
-        let mut bytes = vec![0; count];
-        self.reader.read_exact(&mut bytes).unwrap();
+        let (mut bytes, mut len) = (vec![0; count], 0);
+        while len < count {
+            match self.reader.read(&mut bytes[len..]) {
+                Ok(0) => panic!("closed after {}", brief(&bytes[..len])),
+                Ok(more) => len += more,
+                Err(error) => panic!("{error}, after {}", brief(&bytes[..len])),
+            }
+        }
         bytes
     }
 
@@ -387,6 +393,9 @@ fn brief(bytes: &[u8]) -> String {
     const SHOWN: usize = 500;
     match bytes.len() {
         0..=SHOWN => bytes.escape_ascii().to_string(),
-        length => format!("{} … of {length} bytes", bytes[..SHOWN].escape_ascii()),
+        length => {
+            let (front, back) = (&bytes[..SHOWN], &bytes[length - SHOWN / 2..]);
+            format!("{} … {}, {length} bytes", front.escape_ascii(), back.escape_ascii())
+        }
     }
 }
