@@ -32,7 +32,7 @@ struct Queue {
     open: usize,
     /// Values are about this large: what the open slots may come to.
     usual: usize,
-    /// And how large they may be all the same: half of the client's share at first, so that it asks for two things only
+    /// And how large they may be all the same: a quarter of the client's share at first, so that it asks for four things only
     /// before it has had any, and then twice as many with every small reply. A hundred reads of a megabyte at once would
     /// find no room.
     doubt: usize,
@@ -54,7 +54,7 @@ impl Replies {
     /// An empty queue whose values may hold `share` bytes even when memory is scarce; `outlet` hears when a reply has
     /// come whose turn it is.
     pub(super) fn new(charge: Charge, share: usize, outlet: Weak<Outlet>) -> Rc<Self> {
-        let queue = RefCell::new(Queue { slots: VecDeque::new(), first: 0, open: 0, usual: UNKNOWN, doubt: share / 2 });
+        let queue = RefCell::new(Queue { slots: VecDeque::new(), first: 0, open: 0, usual: UNKNOWN, doubt: share / 4 });
         Rc::new(Self { queue, charge, share: Cell::new(share), outlet, are_forgone: Cell::new(false) })
     }
 
