@@ -284,12 +284,14 @@ impl Session {
             charge.keep(size);
             return place.holds(size, len);
         }
-        let has_room = charge.add_fairly(size, CHUNK);
+        let whole = len + self.decoder.wanted();
+        let is_large = whole > LARGE && self.decoder.wanted() > 0;
+        // The beginning of a large value may come with the end of the one before it, in a buffer that is large itself.
+        let has_room = charge.add_fairly(size, CHUNK) || is_large && charge.add(size);
         if !has_room {
             charge.keep(size);
         }
-        let whole = len + self.decoder.wanted();
-        if has_room && !self.paused && !self.ended && whole > LARGE && self.decoder.wanted() > 0 {
+        if has_room && is_large && !self.paused && !self.ended {
             self.place = Place::ask(self.station.memory(), whole, size);
             if self.place.is_none() {
                 self.abandon();
