@@ -350,7 +350,8 @@ impl Connection {
 /// Whether there is room for a request that waits for a node; then it is charged. A large value was kept some when its
 /// client was let send it.
 #[inline]
-pub(super) fn has_room(charge: &Charge, request: &Request) -> bool {
+#[must_use]
+pub fn has_room(charge: &Charge, request: &Request) -> bool {
     charge.add_fairly(request.weight(), SHARE) || charge.add_admitted(request.value_len())
 }
 

@@ -20,6 +20,7 @@ mod talk;
 
 pub mod embedded;
 
+pub use connection::has_room;
 pub use dialect::{Dialect, Login};
 pub use errand::{Errand, probe};
 pub use health::{Health, Service, Tolerance};

@@ -51,7 +51,7 @@ impl Due {
                 if !partial.is_empty() || !due.list.borrow().is_empty() {
                     yield_now().await;
                 }
-                poll_fn(|cx| write(partial.drain(..), &station, cx)).await;
+                poll_fn(|cx| settle(partial.drain(..), &station, cx)).await;
             }
         };
         unconstrained(work).await; // what is written is no work of this task's, which should give way for it
@@ -62,21 +62,21 @@ impl Due {
         if self.list.borrow().is_empty() { Poll::Pending } else { Poll::Ready(()) }
     }
 
-    /// Writes for those who are owed no more.
+    /// Writes for those who are owed no more; the others are `partial`.
     fn turn(&self, station: &Station, partial: &mut Vec<Rc<Outlet>>, cx: &mut Context<'_>) -> Poll<()> {
-        let next = || self.list.borrow_mut().pop_front();
-        let whole = std::iter::from_fn(next).take(TURN).filter_map(|outlet| match outlet.replies.are_whole() {
-            true => Some(outlet),
-            false => {
-                partial.push(outlet);
-                None
+        let desk = &mut *station.desk.borrow_mut();
+        for _ in 0..TURN {
+            let Some(outlet) = self.list.borrow_mut().pop_front() else { break };
+            match outlet.replies.are_whole() {
+                true => outlet.settle(&mut desk.output, cx),
+                false => partial.push(outlet),
             }
-        });
-        write(whole, station, cx)
+        }
+        Poll::Ready(())
     }
 }
 
-fn write(outlets: impl Iterator<Item = Rc<Outlet>>, station: &Station, cx: &mut Context<'_>) -> Poll<()> {
+fn settle(outlets: impl Iterator<Item = Rc<Outlet>>, station: &Station, cx: &mut Context<'_>) -> Poll<()> {
     let desk = &mut *station.desk.borrow_mut();
     outlets.for_each(|outlet| outlet.settle(&mut desk.output, cx));
     Poll::Ready(())

@@ -32,9 +32,9 @@ struct Queue {
     open: usize,
     /// Values are about this large: what the open slots may come to.
     usual: usize,
-    /// And how large they may be all the same: a quarter of the client's share at first, so that it asks for four things only
-    /// before it has had any, and then twice as many with every small reply. A hundred reads of a megabyte at once would
-    /// find no room.
+    /// And how large they may be all the same: a quarter of the client's share at first, so that it asks for four things
+    /// only before it has had any, and then twice as many with every small reply. A hundred reads of a megabyte at once
+    /// would find no room.
     doubt: usize,
 }
 
@@ -62,9 +62,8 @@ impl Replies {
     pub(super) fn forgo(&self) {
         self.are_forgone.set(true);
         for slot in &mut self.queue.borrow_mut().slots {
-            match slot {
-                Slot::Node(_, reply) => self.charge.free(reply.take().map_or(0, |reply| reply.weight())),
-                Slot::Line(_) | Slot::Later(_) => {}
+            if let Slot::Node(_, reply) = slot {
+                self.charge.free(reply.take().map_or(0, |reply| reply.weight()));
             }
         }
     }

@@ -291,12 +291,14 @@ impl Session {
         if !has_room {
             charge.keep(size);
         }
-        if has_room && is_large && !self.paused && !self.ended {
+        let may_wait = is_large && !self.ended;
+        if self.paused || has_room && !may_wait {
+            return;
+        }
+        if has_room {
             self.place = Place::ask(self.station.memory(), whole, size);
-            if self.place.is_none() {
-                self.abandon();
-            }
-        } else if !has_room && !self.paused {
+        }
+        if self.place.is_none() {
             self.abandon();
         }
     }

@@ -95,11 +95,7 @@ impl<P: Purpose> Doors<P> {
     /// Closes all doors of these purposes, and waits until they are.
     pub async fn shut(&mut self, is_meant: impl Fn(P) -> bool) {
         let doors = self.open.extract_if(.., |door| is_meant(door.address.0));
-        let acceptors: Vec<_> = doors.flat_map(|door| door.acceptors).collect();
-        for (stop, acceptor) in acceptors {
-            drop(stop);
-            let _ = acceptor.await; // it has nothing to say
-        }
+        ended(doors.flat_map(|door| door.acceptors).map(|(_, acceptor)| acceptor).collect()).await;
     }
 
     /// What of `wanted` is not open, and what is open and not wanted. Port 0 may be wanted several times.

@@ -23,6 +23,15 @@ pub(super) fn line_end(unread: &[u8], scanned: &mut usize, most: usize) -> Resul
     }
 }
 
+/// Drops what has come, behind the first `read` bytes of `buffer`, of `left` bytes that nobody wants; whether that was all
+/// of them.
+pub(super) fn surplus(left: &mut usize, buffer: &BytesMut, read: &mut usize) -> bool {
+    let dropped = (*left).min(buffer.len() - *read);
+    *read += dropped;
+    *left -= dropped;
+    *left == 0
+}
+
 /// Takes the value of `len` bytes that stands, whole and with its line end, behind the first `read` bytes of `buffer`:
 /// a small one copied, a large one split off. `None` when no line end stands behind it.
 #[inline]

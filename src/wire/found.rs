@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::decoder::TOO_LARGE;
 use crate::model::{Item, Items};
 
 /// The items of a read that has not ended, with `None` for each miss among them.
@@ -50,6 +51,13 @@ impl Found {
         };
         self.held += item.as_ref().map_or(0, |item| item.value.len());
         self.items.push(item);
+    }
+
+    /// Adds nothing for a value that is too large to be taken. Asked for by itself it is refused, with these words; among
+    /// `all` others it is a miss.
+    pub fn push_too_large(&mut self, all: usize) -> Option<&'static [u8]> {
+        self.push(None, all);
+        (all == 1).then_some(TOO_LARGE)
     }
 
     /// Takes what is missing of the first `len` for misses.

@@ -11,14 +11,11 @@ use super::flush::Held;
 use super::look::Look;
 use super::queue::{Job, Kind, Queue, Turn};
 use super::window::Window;
-use crate::backend::Link;
+use crate::backend::{Link, has_room};
 use crate::memory::Charge;
 use crate::metrics::{Handover, PoolCells};
 use crate::model::{FailureKind, Key, Keys, Meta, MetaVerb, Read, Reply, ReplyTo, Request};
 use crate::route::{Lane, Seat};
-
-/// The bytes that wait on detours even when memory is scarce.
-const SHARE: usize = 4 * 1024 * 1024;
 
 /// Of the time that a request has, the part that must be left to ask the new owner a last time.
 const LAST: u32 = 8;
@@ -147,7 +144,7 @@ impl Detours {
         if self.queue.waiting() >= most {
             return Err(FailureKind::Overloaded);
         }
-        match self.charge.add_fairly(request.weight(), SHARE) || self.charge.add_admitted(request.value_len()) {
+        match has_room(&self.charge, request) {
             true => Ok(()),
             false => Err(FailureKind::Memory),
         }

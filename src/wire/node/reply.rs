@@ -157,7 +157,8 @@ impl ReplyDecoder {
     ) -> Result<Option<Reply>, Garbage> {
         loop {
             if self.surplus > 0 {
-                if !self.drop_surplus(buffer, read) {
+                self.wanted = 0;
+                if !cut::surplus(&mut self.surplus, buffer, read) {
                     return Ok(None);
                 }
                 if let Some(reply) = self.place_none(asked) {
@@ -224,23 +225,13 @@ impl ReplyDecoder {
         }
     }
 
-    /// Drops what has come of a value that is too large; whether that was all of it.
-    fn drop_surplus(&mut self, buffer: &BytesMut, read: &mut usize) -> bool {
-        let step = self.surplus.min(buffer.len() - *read);
-        *read += step;
-        self.surplus -= step;
-        self.wanted = 0;
-        self.surplus == 0
-    }
-
     /// Puts nothing where a value was too large.
     fn place_none(&mut self, asked: &Request) -> Option<Reply> {
-        let refusal = Reply::Refused(Bytes::from_static(TOO_LARGE));
-        let Request::Read(read) = asked else { return Some(refusal) };
-        if read.keys.as_slice().len() == 1 {
-            self.refused.get_or_insert(refusal);
+        let refusal = |line| Reply::Refused(Bytes::from_static(line));
+        let Request::Read(read) = asked else { return Some(refusal(TOO_LARGE)) };
+        if let Some(line) = self.found.push_too_large(read.keys.as_slice().len()) {
+            self.refused.get_or_insert(refusal(line));
         }
-        self.found.push(None, 1);
         None
     }
 

@@ -104,10 +104,7 @@ impl Elements {
     }
 
     fn drop_bytes(&mut self, buffer: &BytesMut, read: &mut usize) -> Option<Element> {
-        let dropped = self.dropping.min(buffer.len() - *read);
-        *read += dropped;
-        self.dropping -= dropped;
-        (self.dropping == 0).then_some(Element::TooLarge)
+        cut::surplus(&mut self.dropping, buffer, read).then_some(Element::TooLarge)
     }
 }
 

@@ -150,7 +150,7 @@ fn got(meta: &Meta, flags: &Flags, heard: &[Element]) -> Option<MetaReply> {
     for (step, element) in flags.steps().iter().zip(heard) {
         match (step, element) {
             (Step::Value, Element::Bulk(None)) => {
-                return Some(AnswerLine::echoing(meta, meta.has(b'b')).reply(MetaStatus::Miss));
+                return Some(echoing(meta).reply(MetaStatus::Miss));
             }
             (Step::Value, Element::Bulk(Some(bytes))) => stored = Some(bytes.clone()),
             (Step::Life, Element::Integer(seconds)) => left = *seconds,
@@ -158,18 +158,18 @@ fn got(meta: &Meta, flags: &Flags, heard: &[Element]) -> Option<MetaReply> {
         }
     }
     if stored.is_none() && left == -2 {
-        return Some(AnswerLine::echoing(meta, meta.has(b'b')).reply(MetaStatus::Miss));
+        return Some(echoing(meta).reply(MetaStatus::Miss));
     }
     let stored = stored.unwrap_or_default();
     let (client_flags, value) = envelope::open(stored.clone());
-    let mut line = AnswerLine::default();
+    let (mut line, as_base64) = (AnswerLine::default(), meta.has(b'b'));
     for flag in meta.flags() {
         match flag[0] {
             b's' => line.number(b's', value.len() as u64),
             b't' => line.life(life(left)),
             b'c' => line.number(b'c', envelope::token(&[&stored])),
             b'f' => line.number(b'f', client_flags.into()),
-            _ => line.echo(meta, flag, meta.has(b'b')),
+            _ => line.echo(meta, flag, as_base64),
         }
     }
     Some(if flags.value { line.reply_with(value) } else { line.reply(MetaStatus::Done) })
@@ -199,12 +199,12 @@ fn set(meta: &Meta, flags: &Flags, heard: &[Element]) -> Option<MetaReply> {
         let head = envelope::head(flags.client_flags, &meta.value);
         envelope::token(&[head.as_ref().map_or(&[][..], |head| head), &meta.value])
     };
-    let mut line = AnswerLine::default();
+    let (mut line, as_base64) = (AnswerLine::default(), meta.has(b'b'));
     for flag in meta.flags() {
         match flag[0] {
             b'c' => line.number(b'c', token.unwrap_or_else(stored_token)),
             b's' => line.number(b's', size),
-            _ => line.echo(meta, flag, meta.has(b'b')),
+            _ => line.echo(meta, flag, as_base64),
         }
     }
     Some(line.reply(status))
@@ -222,15 +222,15 @@ fn deleted(meta: &Meta, heard: &[Element]) -> Option<MetaReply> {
         },
         _ => return None,
     };
-    Some(AnswerLine::echoing(meta, meta.has(b'b')).reply(status))
+    Some(echoing(meta).reply(status))
 }
 
 fn counted(meta: &Meta, flags: &Flags, heard: &[Element]) -> Option<Result<MetaReply, &'static [u8]>> {
     let (value, left, token) = match heard {
         [Element::Integer(outcome)] => {
             return match Script::outcome(*outcome)? {
-                Script::Exists => Some(Ok(AnswerLine::echoing(meta, meta.has(b'b')).reply(MetaStatus::Exists))),
-                Script::NotFound => Some(Ok(AnswerLine::echoing(meta, meta.has(b'b')).reply(MetaStatus::NotFound))),
+                Script::Exists => Some(Ok(echoing(meta).reply(MetaStatus::Exists))),
+                Script::NotFound => Some(Ok(echoing(meta).reply(MetaStatus::NotFound))),
                 Script::NotANumber => Some(Err(NOT_A_NUMBER)),
                 Script::Done | Script::Missing => None,
             };
@@ -240,12 +240,12 @@ fn counted(meta: &Meta, flags: &Flags, heard: &[Element]) -> Option<Result<MetaR
         }
         _ => return None,
     };
-    let mut line = AnswerLine::default();
+    let (mut line, as_base64) = (AnswerLine::default(), meta.has(b'b'));
     for flag in meta.flags() {
         match flag[0] {
             b't' => line.life(life(*left)),
             b'c' => line.number(b'c', envelope::token_from(token)?),
-            _ => line.echo(meta, flag, meta.has(b'b')),
+            _ => line.echo(meta, flag, as_base64),
         }
     }
     Some(Ok(if flags.value { line.reply_with(value.clone()) } else { line.reply(MetaStatus::Done) }))
@@ -254,4 +254,9 @@ fn counted(meta: &Meta, flags: &Flags, heard: &[Element]) -> Option<Result<MetaR
 /// What `TTL` answered: -1 is for ever, -2 that the item has gone since it was read.
 pub fn life(seconds: i64) -> Option<u64> {
     (seconds != -1).then(|| u64::try_from(seconds).unwrap_or(0))
+}
+
+/// What every answer without an item has. The key is base64 where it came so: Redis does not know how an item's came.
+fn echoing(meta: &Meta) -> AnswerLine {
+    AnswerLine::echoing(meta, meta.has(b'b'))
 }

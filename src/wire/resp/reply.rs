@@ -188,10 +188,10 @@ impl ReplyDecoder {
                 Some(Item { flags, cas, value })
             }
             Element::TooLarge => {
-                if read.keys.as_slice().len() == 1 {
-                    self.error = Some(Bytes::from_static(TOO_LARGE));
+                if let Some(line) = self.found.push_too_large(read.keys.as_slice().len()) {
+                    self.error = Some(Bytes::from_static(line));
                 }
-                None
+                return Ok(());
             }
             _ => return Err(Garbage("an item that is none")),
         };

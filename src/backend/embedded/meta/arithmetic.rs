@@ -11,7 +11,7 @@ use super::super::counting::{Step, Sum};
 use super::super::item::{Item, Label};
 use super::super::shelves::{Edit, Spot};
 use super::flags::Flags;
-use super::is_told_as_base64;
+use super::{echoes_base64, echoing};
 use crate::model::{Meta, MetaReply, MetaStatus};
 use crate::wire::AnswerLine;
 
@@ -46,12 +46,10 @@ impl Store {
         let reached = match self.count(&spot, &edit, step, when) {
             Sum::NotANumber => return Err(NOT_A_NUMBER),
             Sum::Exists => {
-                return Ok(AnswerLine::echoing(meta, is_told_as_base64(meta.key.as_bytes(), flags.binary_key))
-                    .reply(MetaStatus::Exists));
+                return Ok(echoing(meta, flags).reply(MetaStatus::Exists));
             }
             Sum::NotFound if flags.create.is_none() => {
-                return Ok(AnswerLine::echoing(meta, is_told_as_base64(meta.key.as_bytes(), flags.binary_key))
-                    .reply(MetaStatus::NotFound));
+                return Ok(echoing(meta, flags).reply(MetaStatus::NotFound));
             }
             Sum::NotFound => self.begin(&spot, &edit, flags, when),
             Sum::Done { value, item, grown } => Reached { value, item, created: false, takes_life: !grown },
@@ -72,7 +70,7 @@ impl Store {
 }
 
 fn answer(meta: &Meta, flags: &Flags, reached: &Reached, when: Moment) -> MetaReply {
-    let mut line = AnswerLine::default();
+    let (mut line, as_base64) = (AnswerLine::default(), echoes_base64(meta, flags));
     let mut deadline = reached.item.deadline();
     for flag in meta.flags() {
         match flag[0] {
@@ -80,7 +78,7 @@ fn answer(meta: &Meta, flags: &Flags, reached: &Reached, when: Moment) -> MetaRe
             b't' => line.life(when.left(deadline).map(u64::from)),
             b'T' => deadline = flags.life.unwrap_or(deadline),
             b'N' if reached.created => deadline = flags.create.unwrap_or(deadline),
-            _ => line.echo(meta, flag, is_told_as_base64(meta.key.as_bytes(), flags.binary_key)),
+            _ => line.echo(meta, flag, as_base64),
         }
     }
     if reached.takes_life {

@@ -4,18 +4,13 @@ use super::super::Store;
 use super::super::clock::Moment;
 use super::super::item::{Item, Label, mark};
 use super::super::shelves::Spot;
+use super::echoing;
 use super::flags::Flags;
-use super::is_told_as_base64;
 use crate::model::{Meta, MetaReply, MetaStatus};
-use crate::wire::AnswerLine;
 
 impl Store {
     pub(super) fn meta_delete(&self, meta: &Meta, flags: &Flags, when: Moment) -> MetaReply {
-        AnswerLine::echoing(meta, is_told_as_base64(meta.key.as_bytes(), flags.binary_key)).reply(self.take_out(
-            &self.shelves.spot(&meta.key),
-            flags,
-            when,
-        ))
+        echoing(meta, flags).reply(self.take_out(&self.shelves.spot(&meta.key), flags, when))
     }
 
     fn take_out(&self, spot: &Spot<'_>, flags: &Flags, when: Moment) -> MetaStatus {

@@ -7,7 +7,7 @@ use super::super::clock::Moment;
 use super::super::item::{Item, Label, mark};
 use super::super::shelves::Spot;
 use super::flags::Flags;
-use super::is_told_as_base64;
+use super::{echoing, is_told_as_base64};
 use crate::model::{Meta, MetaReply, MetaStatus};
 use crate::wire::AnswerLine;
 
@@ -18,8 +18,7 @@ impl Store {
         if !changes {
             match self.met(&spot, flags, when) {
                 None => {
-                    return AnswerLine::echoing(meta, is_told_as_base64(meta.key.as_bytes(), flags.binary_key))
-                        .reply(MetaStatus::Miss);
+                    return echoing(meta, flags).reply(MetaStatus::Miss);
                 }
                 // A stale item may be won, and only one may win it.
                 Some(item) if !item.has(mark::STALE) => return hit(meta, flags, &item, false, when),
@@ -35,8 +34,7 @@ impl Store {
                 edit.put(item); // not before it has its life and its mark: others read it without the lock
                 reply
             }
-            (None, None) => AnswerLine::echoing(meta, is_told_as_base64(meta.key.as_bytes(), flags.binary_key))
-                .reply(MetaStatus::Miss),
+            (None, None) => echoing(meta, flags).reply(MetaStatus::Miss),
         }
     }
 

@@ -14,6 +14,7 @@ mod set;
 use super::clock::Moment;
 use super::{Store, refused};
 use crate::model::{Meta, MetaVerb, Reply};
+use crate::wire::AnswerLine;
 use flags::Flags;
 
 impl Store {
@@ -31,6 +32,16 @@ impl Store {
         };
         done.map_or_else(refused, Reply::Meta)
     }
+}
+
+/// What every answer without an item has.
+fn echoing(meta: &Meta, flags: &Flags) -> AnswerLine {
+    AnswerLine::echoing(meta, echoes_base64(meta, flags))
+}
+
+/// Whether the key of a command is told as base64.
+fn echoes_base64(meta: &Meta, flags: &Flags) -> bool {
+    is_told_as_base64(meta.key.as_bytes(), flags.binary_key)
 }
 
 /// Whether a key is told as base64: because it came so, or because it would break the line.

@@ -4,8 +4,8 @@ use super::super::Store;
 use super::super::classic::TOO_LARGE;
 use super::super::clock::Moment;
 use super::super::storing::{Outcome, Wish};
+use super::echoes_base64;
 use super::flags::Flags;
-use super::is_told_as_base64;
 use crate::model::{Meta, MetaReply, MetaStatus, StoreMode};
 use crate::wire::AnswerLine;
 
@@ -21,12 +21,12 @@ impl Store {
             Outcome::NotFound => (MetaStatus::NotFound, 0, meta.value.len()),
             Outcome::TooLarge => return Err(TOO_LARGE),
         };
-        let mut line = AnswerLine::default();
+        let (mut line, as_base64) = (AnswerLine::default(), echoes_base64(meta, flags));
         for flag in meta.flags() {
             match flag[0] {
                 b'c' => line.number(b'c', token),
                 b's' => line.number(b's', size as u64),
-                _ => line.echo(meta, flag, is_told_as_base64(meta.key.as_bytes(), flags.binary_key)),
+                _ => line.echo(meta, flag, as_base64),
             }
         }
         Ok(line.reply(status))
