@@ -111,7 +111,8 @@ impl Reading<'_> {
     fn make_room(&mut self, more: usize, come: usize) {
         if self.whole.capacity() - self.whole.len() < more {
             let rest = self.expected(come) - self.whole.len();
-            make_room(&mut self.whole, rest.min(TRUST * come).max(more), more);
+            let room = if self.place.is_some() { rest } else { rest.min(TRUST * come) };
+            make_room(&mut self.whole, room.max(more), more);
         }
     }
 

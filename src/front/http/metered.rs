@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::pulse::Pulse;
@@ -18,6 +18,10 @@ use crate::net::Stream;
 /// with bytes unread takes the refusal with it.
 const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 16 * 1024 * 1024;
+
+/// The most that is read at once. hyper keeps what it reads ahead of a body that waits for its place, and what it makes
+/// room for follows what it got; none of that is charged to anybody.
+const PIECE: u64 = 16 * 1024;
 
 /// A client's socket: counts its bytes and tells the pulse.
 pub(super) struct Metered {
@@ -64,7 +68,7 @@ impl AsyncRead for Metered {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let before = buffer.filled().len();
-        let read = Pin::new(&mut this.stream).poll_read(cx, buffer);
+        let read = Pin::new(&mut (&mut this.stream).take(PIECE)).poll_read(cx, buffer);
         let count = buffer.filled().len() - before;
         if count > 0 {
             this.cells.bytes_read.add(count as u64);
