@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use crate::Served;
 use crate::h2::*;
 use crate::support::load::Lag;
 use crate::support::wait_for;
@@ -72,6 +73,41 @@ fn more_streams_than_are_allowed_are_refused() {
     reads(served.address());
 }
 
+/// Four bodies of each of a hundred clients: of those that wait for their place, no more comes than h2's windows let
+/// through.
+#[test]
+fn bodies_that_wait_hold_no_more_than_their_windows() {
+    const MEMORY: u64 = 32 << 20;
+    let served = Served::configured(
+        "pools: { main: { protocol: embedded, nodes: [a] } }\nroutes: [{ pool: main }]\n\
+         workers: 1\nlimits: { memory: 32MiB }\n",
+    );
+    let before = resident(served.ketch.process.id());
+    let announced = [PUT, b"\x0f\x0d\x071000000"].concat(); // content-length
+    let mut clients: Vec<_> = (0..100).map(|_| H2::greet(served.address())).collect();
+    let mut said = 0;
+    for client in &mut clients {
+        let (one, all) = client.window();
+        let each = one.min(all / 4) / 1024;
+        for stream in [1, 3, 5, 7] {
+            client.say(frame(HEADERS, END_HEADERS, stream, &announced));
+            assert!(client.say(frame(DATA, 0, stream, &[b'v'; 1024]).repeat(each)));
+            said += each << 10;
+        }
+    }
+    let name = format!("ketch_client_bytes_total{{listener=\"{}\",direction=\"in\"}} ", served.address());
+    wait_for("all to be read", || (told(&served, &name) > said as f64).then_some(()));
+    let grown = resident(served.ketch.process.id()).saturating_sub(before);
+    println!("{} KiB more are resident for {} KiB", grown >> 10, said >> 10);
+    assert!(grown < 2 * MEMORY, "{} KiB more are resident", grown >> 10);
+}
+
+/// A figure of `/metrics`; `name` with its labels and the blank behind them.
+fn told(served: &Served, name: &str) -> f64 {
+    let (_, metrics) = served.ketch.look("/metrics");
+    metrics.lines().find_map(|line| line.strip_prefix(name)).unwrap().parse().unwrap()
+}
+
 /// Bytes of memory that the process has.
 fn resident(process: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
@@ -104,11 +140,7 @@ fn clients_that_stand_still_are_closed() {
     let many: Vec<_> = (0..40).map(|number| get(2 * number + 1)).collect();
     deaf_too.say([PREFACE, &windows.concat(), &many.concat()].concat());
 
-    let held = || {
-        let (_, metrics) = served.ketch.look("/metrics");
-        let line = metrics.lines().find_map(|line| line.strip_prefix("ketch_buffered_bytes ")).unwrap();
-        line.parse::<f64>().unwrap()
-    };
+    let held = || told(&served, "ketch_buffered_bytes ");
     wait_for("the answers to be held", || (held() > 3_000_000.0).then_some(()));
     let ends = |what: &str, limit: u64, alive: &mut dyn FnMut() -> bool| {
         while alive() {

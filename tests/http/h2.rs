@@ -111,6 +111,24 @@ impl H2 {
         Some((head[3], head[4], stream, payload))
     }
 
+    /// What the server grants for one body, and for all of the connection together.
+    pub fn window(&mut self) -> (usize, usize) {
+        const USUAL: usize = 65_535;
+        let number = |bytes: &[u8]| u32::from_be_bytes(bytes.try_into().unwrap()) as usize;
+        let mut each = USUAL;
+        loop {
+            match self.hear().expect("the server goes") {
+                (SETTINGS, 0, _, payload) => {
+                    let given = payload.chunks(6).find(|setting| setting[..2] == [0, 4]);
+                    each = given.map_or(USUAL, |setting| number(&setting[2..]));
+                    self.say(frame(SETTINGS, ACK, 0, b"")); // it is in force from here on
+                }
+                (WINDOW_UPDATE, _, 0, payload) => return (each, USUAL + number(&payload)),
+                _ => {}
+            }
+        }
+    }
+
     /// What becomes of what was said; `probe` is the stream of a good request behind it.
     pub fn outcome(&mut self, probe: u32) -> Outcome {
         let code = |payload: &[u8], at: usize| u32::from_be_bytes(payload[at..at + 4].try_into().unwrap());

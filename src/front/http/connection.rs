@@ -30,6 +30,10 @@ pub(in crate::front) const TOO_MANY: &[u8] =
 const BUFFER: usize = 64 * 1024;
 /// Requests of one h2c client at a time.
 const STREAMS: u32 = 128;
+/// What an h2c client may send of bodies that are not read yet, since they wait for their place: of one, and of all
+/// together. hyper holds it, beside `limits.memory`; four that wait leave the rest of the client's bodies no window.
+const WINDOW: u32 = 64 * 1024;
+const WINDOWS: u32 = 4 * WINDOW;
 
 /// The way to a client's connection for whoever ends it.
 #[derive(Default)]
@@ -89,7 +93,9 @@ fn builder() -> Builder<Local> {
     let mut builder = Builder::new(Local);
     // A client that has said all it has to say still hears its answers.
     builder.http1().half_close(true).max_buf_size(BUFFER).header_read_timeout(None);
-    builder.http2().max_concurrent_streams(STREAMS).max_send_buf_size(BUFFER);
+    let mut http2 = builder.http2();
+    http2.max_concurrent_streams(STREAMS).max_send_buf_size(BUFFER);
+    http2.initial_stream_window_size(WINDOW).initial_connection_window_size(WINDOWS);
     builder
 }
 
