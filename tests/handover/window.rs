@@ -1,7 +1,9 @@
 //! The window: when it opens and closes, what it counts, and what travels through it.
 
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant, SystemTime};
 
+use super::support::fake::Fake;
 use super::support::load::{Lag, place, told};
 use super::support::{Client, Ketch, Memcached, pool, wait_for};
 
@@ -327,6 +329,33 @@ fn an_old_owner_that_says_nothing_costs_the_time_of_one_request() {
     pair.nodes[0].process.signal("CONT");
     wait_for("the old owner to answer again", || (client.ask("touch b 0") == "NOT_FOUND").then_some(()));
     client.expect("set a 0 0 1\r\nz\r\nget a\r\n", "STORED\r\nVALUE a 0 1\r\nz\r\nEND\r\n");
+}
+
+/// A machine that stands still for longer than a lease lives costs no hit.
+#[test]
+fn a_lease_that_ran_out_is_got_again() {
+    let asked = AtomicU64::new(0);
+    let old = Fake::start(move |talk| {
+        while let Some(said) = talk.hear() {
+            match said.words().as_slice() {
+                ["mg", _, flags @ ..] if flags.contains(&"v") => {
+                    if asked.fetch_add(1, Relaxed) == 0 {
+                        std::thread::sleep(Duration::from_secs(3)); // a lease lives for 2
+                    }
+                    talk.say("VA 1 s1 f7 t-1 c1\r\nx\r\n");
+                }
+                ["mg", ..] => drop(talk.say("HD s1 t-1 c1\r\n")),
+                _ => drop(talk.say("VERSION 1.6.18\r\n")),
+            }
+        }
+    });
+    let new = Memcached::start();
+    let ketch = Ketch::start(&pool(&[old.address()], "handover: 1m"));
+    ketch.reconfigure(&pool(&[new.address()], "handover: 1m"));
+    let mut client = ketch.connect();
+    client.expect("get k\r\n", "VALUE k 7 1\r\nx\r\nEND\r\n");
+    assert_eq!(old.heard("mg k s f t c v"), 2, "{:?}", old.commands());
+    assert_eq!(counted(&ketch), [1; 3]);
 }
 
 #[test]

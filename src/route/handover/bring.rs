@@ -35,19 +35,24 @@ impl Detours {
             return;
         }
         self.count(Handover::Found);
-        let Some(token) = self.win(key, seat, deadline).await else { return };
-        match self.fetch(key, seat, former, deadline).await {
+        while let Some(token) = self.win(key, seat, deadline).await {
+            let found = self.fetch(key, seat, former, deadline).await;
             // Under a lease that was got while the window was open, all that comes under the next one comes later.
-            Some(fill) if !self.window.is_closed() => {
-                let fill = sight::fill(key, token, &fill.0, &fill.1);
-                match self.ask_new(seat, fill, deadline).await {
-                    Reply::Meta(meta) if meta.status == MetaStatus::Done => self.count(Handover::Filled),
-                    Reply::Meta(_) => {} // somebody wrote or deleted meanwhile
-                    _ => drop(self.ask_new(seat, sight::give_up(key, token), deadline).await),
-                }
+            let Some((found, life)) = found.filter(|_| !self.window.is_closed()) else {
+                return self.give_up(key, seat, token, deadline).await;
+            };
+            match self.ask_new(seat, sight::fill(key, token, &found, &life), deadline).await {
+                Reply::Meta(meta) if meta.status == MetaStatus::Done => return self.count(Handover::Filled),
+                // The lease has run out. Or somebody deleted the item, and then the old owner has it no more.
+                Reply::Meta(meta) if meta.status == MetaStatus::NotFound => {}
+                Reply::Meta(_) => return, // somebody wrote meanwhile
+                _ => return self.give_up(key, seat, token, deadline).await,
             }
-            _ => drop(self.ask_new(seat, sight::give_up(key, token), deadline).await),
         }
+    }
+
+    async fn give_up(&self, key: &Key, seat: Seat, token: u64, deadline: Instant) {
+        self.ask_new(seat, sight::give_up(key, token), deadline).await;
     }
 
     /// The lease; `None` when there is an item, or the time is over.
