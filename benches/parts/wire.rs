@@ -90,8 +90,8 @@ pub fn encode(criterion: &mut Criterion) {
         group.bench_function(format!("answer to {name}"), |bencher| {
             bencher.iter_batched(
                 || reply.clone(),
-                |reply| {
-                    encode_reply(black_box(&spelling), reply, &mut out);
+                |mut reply| {
+                    encode_reply(black_box(&spelling), &mut reply, &mut out);
                     out.clear();
                 },
                 BatchSize::SmallInput,

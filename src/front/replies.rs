@@ -120,11 +120,9 @@ impl Replies {
         while let Some(slot) = queue.slots.front_mut() {
             match slot {
                 Slot::Node(_, None) => return,
-                Slot::Node(spelling, reply) => {
-                    if let Some(reply) = reply.take() {
-                        self.charge.free(reply.weight() + spelling.weight());
-                        encode_reply(spelling, reply, out);
-                    }
+                Slot::Node(spelling, Some(reply)) => {
+                    self.charge.free(reply.weight() + spelling.weight());
+                    encode_reply(spelling, reply, out);
                 }
                 Slot::Line(lines) => out.put_bytes(std::mem::take(lines)),
                 Slot::Later(lines) => out.put(std::mem::replace(lines, Box::new(String::new))().as_bytes()),

@@ -51,6 +51,12 @@ impl Outbox {
         self.links.push_back((self.text.len(), bytes));
     }
 
+    /// [`Self::put_bytes`] of bytes that are taken from where they are, if they are linked.
+    #[inline]
+    pub fn put_taken(&mut self, bytes: &mut Bytes) {
+        if bytes.len() < LINK { self.put(bytes) } else { self.put_bytes(std::mem::take(bytes)) }
+    }
+
     /// [`Self::put_bytes`] of bytes that somebody else keeps too.
     #[inline]
     pub fn put_shared(&mut self, bytes: &Bytes) {

@@ -1,13 +1,15 @@
 //! What ketch answers a client.
 
 use super::{Outbox, Spelling};
-use crate::model::{Item, Items, MetaReply, MetaStatus, MetaVerb, Reply, Request};
+use crate::model::{Item, MetaReply, MetaStatus, MetaVerb, Reply, Request};
 
-/// Writes `reply` as the client that spelled its request so expects it.
-pub fn encode_reply(spelling: &Spelling, reply: Reply, out: &mut Outbox) {
+/// Writes `reply` as the client that spelled its request so expects it. Large values are taken out of it.
+///
+/// It stays where it is: to move it here costs as much as to write it.
+pub fn encode_reply(spelling: &Spelling, reply: &mut Reply, out: &mut Outbox) {
     match (spelling, reply) {
         (Spelling::Silent, _) => {}
-        (Spelling::Says(_), Reply::Refused(line)) => put_line(&line, out),
+        (Spelling::Says(_), Reply::Refused(line)) => put_line(line, out),
         (Spelling::Says(line), _) => put_line(line, out),
         (Spelling::Read(request), Reply::Items(items)) => encode_items(request, items, out),
         (Spelling::Meta { verb, quiet }, Reply::Meta(reply)) => encode_meta(*verb, *quiet, reply, out),
@@ -16,11 +18,10 @@ pub fn encode_reply(spelling: &Spelling, reply: Reply, out: &mut Outbox) {
 }
 
 #[inline]
-fn encode_items(request: &Request, mut items: Items, out: &mut Outbox) {
+fn encode_items(request: &Request, items: &mut [Option<Item>], out: &mut Outbox) {
     let cas = matches!(request, Request::Read(read) if read.cas);
-    // Taken one by one: a loop that owns its items looks after what it has not come to, at every step.
-    for (key, item) in request.keys().iter().zip(&mut items) {
-        if let Some(item) = item.take() {
+    for (key, item) in request.keys().iter().zip(items) {
+        if let Some(item) = item {
             encode_item(key.as_bytes(), cas, item, out);
         }
     }
@@ -28,7 +29,7 @@ fn encode_items(request: &Request, mut items: Items, out: &mut Outbox) {
 }
 
 #[inline]
-fn encode_item(key: &[u8], cas: bool, item: Item, out: &mut Outbox) {
+fn encode_item(key: &[u8], cas: bool, item: &mut Item, out: &mut Outbox) {
     out.put(b"VALUE ");
     out.put(key);
     if item.flags == 0 {
@@ -44,11 +45,11 @@ fn encode_item(key: &[u8], cas: bool, item: Item, out: &mut Outbox) {
         out.put_number(item.cas.unwrap_or(0));
     }
     out.put(b"\r\n");
-    out.put_bytes(item.value);
+    out.put_taken(&mut item.value);
     out.put(b"\r\n");
 }
 
-fn encode_meta(verb: MetaVerb, quiet: bool, reply: MetaReply, out: &mut Outbox) {
+fn encode_meta(verb: MetaVerb, quiet: bool, reply: &mut MetaReply, out: &mut Outbox) {
     if quiet && is_hidden(verb, reply.status) {
         return;
     }
@@ -63,7 +64,7 @@ fn encode_meta(verb: MetaVerb, quiet: bool, reply: MetaReply, out: &mut Outbox) 
     }
     out.put(b"\r\n");
     if reply.status == MetaStatus::Value {
-        out.put_bytes(reply.value);
+        out.put_taken(&mut reply.value);
         out.put(b"\r\n");
     }
 }
@@ -90,7 +91,7 @@ fn letters(status: MetaStatus) -> &'static [u8] {
     }
 }
 
-fn encode_line(reply: Reply, out: &mut Outbox) {
+fn encode_line(reply: &Reply, out: &mut Outbox) {
     match reply {
         Reply::Stored => out.put(b"STORED\r\n"),
         Reply::NotStored => out.put(b"NOT_STORED\r\n"),
@@ -100,10 +101,10 @@ fn encode_line(reply: Reply, out: &mut Outbox) {
         Reply::Touched => out.put(b"TOUCHED\r\n"),
         Reply::Ok => out.put(b"OK\r\n"),
         Reply::Number(number) => {
-            out.put_number(number);
+            out.put_number(*number);
             out.put(b"\r\n");
         }
-        Reply::Refused(line) => put_line(&line, out),
+        Reply::Refused(line) => put_line(line, out),
         Reply::Failed(failure) => encode_failure(failure.kind.message(), out),
         // A reply of another kind than its request: a defect of a backend, told rather than hidden.
         Reply::Items(_) | Reply::Meta(_) => encode_failure("cache node answered garbage", out),

@@ -185,7 +185,7 @@ proptest! {
         };
         let items: Items = found.iter().map(item).take(len).collect();
         let mut out = Outbox::new();
-        encode_reply(&Spelling::Read(request.clone()), Reply::Items(items.clone()), &mut out);
+        encode_reply(&Spelling::Read(request.clone()), &mut Reply::Items(items.clone()), &mut out);
         let heard = replies(&[(*request).clone()], [&written(out)[..]]);
         // Of a key asked for twice and found once, the first place is taken to be the one.
         if let Ok([Reply::Items(heard)]) = heard.as_deref() {

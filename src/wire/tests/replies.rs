@@ -4,9 +4,9 @@ use bytes::Bytes;
 
 use super::*;
 
-fn encoded(spelling: &Spelling, reply: Reply) -> String {
+fn encoded(spelling: &Spelling, mut reply: Reply) -> String {
     let mut out = Outbox::new();
-    encode_reply(spelling, reply, &mut out);
+    encode_reply(spelling, &mut reply, &mut out);
     written(out).escape_ascii().to_string()
 }
 
