@@ -131,8 +131,11 @@ impl Charge {
     #[inline]
     #[must_use]
     pub fn add_fairly(&self, bytes: usize, share: usize) -> bool {
+        if bytes == 0 {
+            return true;
+        }
         let greedy = self.held.get() + bytes > share && self.memory.is_scarce();
-        (bytes == 0 || !greedy) && self.add(bytes)
+        !greedy && self.add(bytes)
     }
 
     /// The same as [`Charge::add`] for a body that had its [`Place`], and now goes its way: it finds the room that was
@@ -155,6 +158,9 @@ impl Charge {
     /// Holds `bytes` fewer.
     #[inline]
     pub fn free(&self, bytes: usize) {
+        if bytes == 0 {
+            return;
+        }
         let bytes = bytes.min(self.held.get());
         self.held.set(self.held.get() - bytes);
         self.memory.set(self.memory.used.get() - bytes);
