@@ -47,7 +47,10 @@ pub fn encode_request(request: &Request, out: &mut Outbox) {
 fn encode_read(read: &Read, out: &mut Outbox) {
     let keys = read.keys.as_slice();
     let Some(expiry) = read.touch else {
-        out.put(if read.cas { b"gets" } else { b"get" });
+        match read.cas {
+            true => out.put(b"gets"),
+            false => out.put(b"get"),
+        }
         return put_keys(keys, out);
     };
     let mut start = 0;
