@@ -155,7 +155,8 @@ impl Connection {
         }
         let idle = state.line.is_stamped();
         let deadline = since.map(|since| since + settings.request_timeout);
-        state.send(Pending::new(request, reply_to, deadline), &self.node.dialect, settings.value_size);
+        let start = state.spell(&request, false, &self.node.dialect, settings.value_size);
+        state.line.push(Pending::new(request, reply_to, start, deadline));
         if idle {
             // Even when the socket is full: the task is to begin its time.
             self.task.borrow().wake_by_ref();
@@ -204,12 +205,12 @@ impl Connection {
 
     /// Lets go of a request that the node has answered, and hands over the answer.
     #[inline]
-    pub(super) fn settle(&self, pending: Pending, reply: Reply) {
-        self.charge.give_back(pending.request.weight());
-        if pending.reply_to.is_some() {
+    pub(super) fn settle(&self, request: &Request, reply_to: Option<ReplyTo>, reply: Reply) {
+        self.charge.give_back(request.weight());
+        if let Some(reply_to) = reply_to {
             self.cells.node.count(&reply);
+            reply_to.answer(reply);
         }
-        pending.answer(reply);
     }
 
     /// Tells how many requests wait for the node; once a batch.
@@ -314,7 +315,7 @@ impl Connection {
         let refusal = self.state.borrow().refusal(kind);
         for pending in waiting {
             let reply = if pending.again { Reply::maybe_sent(kind) } else { refusal.clone() };
-            self.settle(pending, reply);
+            self.settle(&pending.request, pending.reply_to, reply);
         }
         self.tell_inflight();
     }
@@ -341,7 +342,7 @@ impl Connection {
                 continue;
             }
             let failure = if unsent && !pending.again { Reply::never_sent } else { Reply::maybe_sent };
-            self.settle(pending, failure(end.kind()));
+            self.settle(&pending.request, pending.reply_to, failure(end.kind()));
         }
         self.tell_inflight();
     }
@@ -356,13 +357,19 @@ pub fn has_room(charge: &Charge, request: &Request) -> bool {
 }
 
 impl State {
-    #[inline]
+    /// Sends again what was sent before.
     pub(super) fn send(&mut self, mut pending: Pending, dialect: &Dialect, value_size: usize) {
-        let before = self.outbox.len();
-        dialect.encode(&pending.request, value_size, pending.whole, &mut self.outbox);
-        pending.start = self.put;
-        self.put += (self.outbox.len() - before) as u64;
+        pending.start = self.spell(&pending.request, pending.whole, dialect, value_size);
         self.line.push(pending);
+    }
+
+    /// Has a request written, with `whole` its script in full; where its first byte stands in the stream.
+    #[inline]
+    fn spell(&mut self, request: &Request, whole: bool, dialect: &Dialect, value_size: usize) -> u64 {
+        let (start, before) = (self.put, self.outbox.len());
+        dialect.encode(request, value_size, whole, &mut self.outbox);
+        self.put += (self.outbox.len() - before) as u64;
+        start
     }
 
     /// What is said to what cannot be sent; while there is no connection, in the words of the node if it has any.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::metrics::Command;
-use crate::model::{Reply, ReplyTo, Request};
+use crate::model::{ReplyTo, Request};
 
 /// A first-in, first-out line of requests, each with its place in the stream of bytes that goes out.
 #[derive(Debug, Default)]
@@ -44,12 +44,13 @@ pub(super) struct Pending {
 }
 
 impl Pending {
-    /// A request that has until `deadline` if it has waited elsewhere already, else from when it is written.
+    /// A request whose first byte stands at `start`. It has until `deadline` if it has waited elsewhere already, else from
+    /// when it is written.
     #[inline]
-    pub(super) fn new(request: Rc<Request>, reply_to: ReplyTo, deadline: Option<Instant>) -> Self {
+    pub(super) fn new(request: Rc<Request>, reply_to: ReplyTo, start: u64, deadline: Option<Instant>) -> Self {
         let early = deadline.is_some();
         let (whole, asked) = (false, None);
-        Self { request, reply_to: Some(reply_to), start: 0, again: false, whole, asked, deadline, early }
+        Self { request, reply_to: Some(reply_to), start, again: false, whole, asked, deadline, early }
     }
 
     /// To be sent anew behind younger requests, with its script whole.
@@ -65,13 +66,6 @@ impl Pending {
 
     fn is_late(&self, now: Instant) -> bool {
         self.deadline.is_some_and(|deadline| deadline <= now)
-    }
-
-    #[inline]
-    pub(super) fn answer(self, reply: Reply) {
-        if let Some(reply_to) = self.reply_to {
-            reply_to.answer(reply);
-        }
     }
 }
 
@@ -171,7 +165,7 @@ mod tests {
     use std::cell::RefCell;
 
     use super::*;
-    use crate::model::{FailureKind, Key, Receive};
+    use crate::model::{FailureKind, Key, Receive, Reply};
 
     #[derive(Default)]
     struct Heard(RefCell<Vec<u64>>);
@@ -183,7 +177,13 @@ mod tests {
     }
 
     fn pending(heard: &Rc<Heard>, tag: u64, deadline: Option<Instant>) -> Pending {
-        Pending::new(Rc::new(Request::Delete(Key::new(b"k").unwrap())), ReplyTo::new(heard.clone(), tag), deadline)
+        Pending::new(Rc::new(Request::Delete(Key::new(b"k").unwrap())), ReplyTo::new(heard.clone(), tag), 0, deadline)
+    }
+
+    fn answer(line: &mut Line) {
+        if let Some(reply_to) = line.pop().unwrap().reply_to {
+            reply_to.answer(Reply::Deleted);
+        }
     }
 
     #[test]
@@ -203,8 +203,8 @@ mod tests {
         assert!(line.expire(begin + Duration::from_secs(1)).is_none());
         assert_eq!(line.deadline(), Some(begin + Duration::from_secs(2)));
 
-        line.pop().unwrap().answer(Reply::Deleted); // the late answer of the first
-        line.pop().unwrap().answer(Reply::Deleted);
+        answer(&mut line); // the late answer of the first
+        answer(&mut line);
         assert_eq!(*heard.0.borrow(), [1, 2]);
         assert!(line.deadline().is_none());
     }
@@ -222,7 +222,7 @@ mod tests {
         assert_eq!(line.deadline(), Some(second(2)));
         line.expire(second(2)).unwrap().0.answer(Reply::maybe_sent(FailureKind::Timeout));
         assert_eq!(line.deadline(), Some(second(3)));
-        line.pop().unwrap().answer(Reply::Deleted);
+        answer(&mut line);
         line.pop();
         assert_eq!((line.early, line.len()), (1, 1));
         line.expire(second(3)).unwrap().0.answer(Reply::maybe_sent(FailureKind::Timeout));

@@ -16,6 +16,7 @@ use crate::memory::make_room;
 use crate::metrics::{Command, Took};
 use crate::model::{FailureKind, Reply};
 use crate::net::Stream;
+use crate::wire::Garbage;
 
 /// Room for a read of many small replies.
 const CHUNK: usize = 32 * 1024;
@@ -119,30 +120,33 @@ impl<'a> Talk<'a> {
         while !self.buffer.is_empty() {
             let mut state = self.connection.state.borrow_mut();
             let asked = state.line.front().ok_or(())?; // nobody asked: what the node says is out of step
-            let reply = self.decoder.decode(&asked.request, &mut self.buffer).map_err(|_| ())?;
-            if reply.is_none() || self.held > 0 {
+            let reply = match self.decoder.decode(&asked.request, &mut self.buffer) {
+                Ok(Some(reply)) => reply,
+                Ok(None) => {
+                    self.hold();
+                    return Ok(());
+                }
+                Err(Garbage(_)) => return Err(()),
+            };
+            if self.held > 0 {
                 self.hold();
             }
-            let Some(reply) = reply else { return Ok(()) };
-            let pending = state.line.pop();
             self.heard = true;
-            if self.decoder.lacks_script()
-                && let Some(pending) = pending
-            {
+            let Some(pending) = state.line.pop() else { return Err(()) };
+            if self.decoder.lacks_script() {
                 // It was not carried out; what was asked behind it is carried out before it.
                 let value_size = self.connection.settings().value_size;
                 state.send(pending.in_full(), &self.connection.node.dialect, value_size);
                 continue;
             }
             drop(state); // whoever hears the answer may ask again
-            if let Some(pending) = pending {
-                if pending.reply_to.is_some() {
-                    self.connection.node.answered();
-                    let took = watch.took(&pending);
-                    self.connection.cells.took(Command::of(&pending.request), took);
-                }
-                self.connection.settle(pending, reply);
+            // Taken apart, so that it is not moved as a whole once more.
+            let Pending { request, reply_to, asked, .. } = pending;
+            if reply_to.is_some() {
+                self.connection.node.answered();
+                self.connection.cells.took(Command::of(&request), watch.took(asked));
             }
+            self.connection.settle(&request, reply_to, reply);
         }
         Ok(())
     }
@@ -216,10 +220,10 @@ impl Watch {
     }
 
     #[inline]
-    fn took(&mut self, pending: &Pending) -> Took {
-        if self.asked != pending.asked {
-            self.asked = pending.asked;
-            self.took = Took::new(self.now.saturating_duration_since(pending.asked.unwrap_or(self.now)));
+    fn took(&mut self, asked: Option<Instant>) -> Took {
+        if self.asked != asked {
+            self.asked = asked;
+            self.took = Took::new(self.now.saturating_duration_since(asked.unwrap_or(self.now)));
         }
         self.took
     }
