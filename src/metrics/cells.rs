@@ -87,8 +87,21 @@ impl PoolCells {
     /// Counts `keys` results of a command that came in by the listener of this number.
     #[inline]
     pub fn count(&self, listener: u8, command: Command, outcome: Outcome, keys: u64) {
+        self.results(listener, command)[outcome as usize].add(keys);
+    }
+
+    /// Counts what a read has found, and what it has not.
+    #[inline]
+    pub fn count_items(&self, listener: u8, command: Command, hits: u64, misses: u64) {
+        let results = self.results(listener, command);
+        results[Outcome::Hit as usize].add(hits);
+        results[Outcome::Miss as usize].add(misses);
+    }
+
+    #[inline]
+    fn results(&self, listener: u8, command: Command) -> &[Counter; Outcome::COUNT] {
         let door = usize::from(listener).min(DOORS - 1);
-        self.results[door].get_or_init(Box::default)[command as usize][outcome as usize].add(keys);
+        &self.results[door].get_or_init(Box::default)[command as usize]
     }
 
     /// Counts the time from when a command was sent to when it was answered, or given up.

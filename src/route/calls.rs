@@ -241,8 +241,7 @@ impl Calls {
 
     /// Answers whoever asked `request` elsewhere than here, and counts it.
     pub(super) fn settle(&self, request: &Request, reply_to: ReplyTo, reply: Reply) {
-        self.count(Command::of(request), request.keys().len() as u64, reply_to.listener(), &reply);
-        reply_to.answer(reply);
+        self.answer(Command::of(request), request.keys().len() as u64, reply_to, reply);
     }
 
     /// The same for what failed.
@@ -278,9 +277,7 @@ impl Calls {
         match reply {
             Reply::Items(items) => {
                 let hits = items.iter().flatten().count() as u64;
-                let misses = items.len() as u64 - hits;
-                self.cells.count(listener, command, Outcome::Hit, hits);
-                self.cells.count(listener, command, Outcome::Miss, misses);
+                self.cells.count_items(listener, command, hits, items.len() as u64 - hits);
             }
             reply => self.cells.count(listener, command, Outcome::of(command, reply), keys),
         }
@@ -304,30 +301,28 @@ impl Calls {
         }
     }
 
+    /// Answers one of those who asked, and counts it.
+    #[inline]
+    fn answer(&self, command: Command, keys: u64, reply_to: ReplyTo, reply: Reply) {
+        self.count(command, keys, reply_to.listener(), &reply);
+        reply_to.answer(reply);
+    }
+
     /// Answers all who wait for a call, the one who asked before those who joined.
     #[inline]
     pub(super) fn deliver(&self, call: Call, reply: Reply) {
         let (command, keys) = (call.command, call.keys());
-        self.count(command, keys, call.reply_to.listener(), &reply);
-        let Some(crowd) = call.crowd else { return call.reply_to.answer(reply) };
-        call.reply_to.answer(reply.clone());
+        let Some(crowd) = call.crowd else { return self.answer(command, keys, call.reply_to, reply) };
+        self.answer(command, keys, call.reply_to, reply.clone());
         for joined in crowd.joined {
             self.cells.coalesced.add(1);
-            self.count(command, keys, joined.listener(), &reply);
-            joined.answer(reply.shared());
+            self.answer(command, keys, joined, reply.shared());
         }
     }
-}
 
-impl Receive for Calls {
-    fn receive(&self, tag: u64, reply: Reply) {
-        let Ok(tag) = usize::try_from(tag) else { return };
-        let mut call = self.state.borrow_mut().close(tag);
+    /// Answers all who wait for a call, and asks again for those who came too late for it.
+    fn conclude(&self, mut call: Call, reply: Reply) {
         let (print, next) = (call.print, call.follow());
-        let reply = match reply {
-            Reply::Failed(failure) => self.excuse(call.question.as_deref(), failure),
-            reply => reply,
-        };
         if self.policy.get().hands_over
             && bare(&call, &reply)
             && let Some(me) = self.me.upgrade()
@@ -339,6 +334,20 @@ impl Receive for Calls {
         if let Some(next) = next {
             self.again(next, print);
         }
+    }
+}
+
+impl Receive for Calls {
+    fn receive(&self, tag: u64, mut reply: Reply) {
+        let Ok(tag) = usize::try_from(tag) else { return };
+        let call = self.state.borrow_mut().close(tag);
+        if let Reply::Failed(failure) = reply {
+            reply = self.excuse(call.question.as_deref(), failure);
+        }
+        if call.crowd.is_some() || self.policy.get().hands_over {
+            return self.conclude(call, reply);
+        }
+        self.answer(call.command, call.keys(), call.reply_to, reply);
     }
 }
 
