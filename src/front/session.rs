@@ -19,6 +19,7 @@ use super::replies::Replies;
 use super::statistics::statistics;
 use super::worker::{Entrance, Station};
 use crate::memory::{LARGE, Place, make_room};
+use crate::topology::View;
 use crate::wire::{Closing, Command, CommandDecoder, Outbox};
 
 /// Room for one read.
@@ -235,12 +236,13 @@ impl Session {
         self.paused = false;
         let len = self.input.len();
         let _last = self.place.take_if(|place| place.is_whole(len)); // kept until the value is charged where it goes
-        self.decoder.allow(self.station.limits().value_size);
+        let view = self.station.view(); // one look for all that came together
+        self.decoder.allow(view.topology().config().limits.value_size);
         if self.held > 0 {
             self.replies.charge().free(std::mem::take(&mut self.held));
         }
         while let Some(command) = self.decoder.decode(&mut self.input) {
-            self.carry_out(command);
+            self.carry_out(command, &view);
             if self.is_full() {
                 self.paused = true;
                 return;
@@ -314,17 +316,17 @@ impl Session {
         let _last = self.place.take(); // nobody has the room before it is given back
         if let Some(command) = self.decoder.abandon(&mut self.input) {
             self.replies.charge().tell();
-            self.carry_out(command);
+            self.carry_out(command, &self.station.view());
             self.ask();
             self.hold();
         }
     }
 
-    fn carry_out(&mut self, command: Command) {
+    fn carry_out(&mut self, command: Command, view: &View) {
         match command {
             Command::Ask { request, spelling } => {
                 if let Some(reply_to) = self.replies.owe(spelling) {
-                    self.station.view().dispatch(request, reply_to.by(self.entrance.number));
+                    view.dispatch(request, reply_to.by(self.entrance.number));
                 }
             }
             Command::Refuse(line) => {
