@@ -71,7 +71,7 @@ impl Topology {
     #[inline]
     #[must_use]
     pub fn pool_of(&self, key: &Key) -> Option<usize> {
-        let matching = |(prefix, _): &&(Vec<u8>, usize)| key.as_bytes().starts_with(prefix);
+        let matching = |(prefix, _): &&(Vec<u8>, usize)| prefix.is_empty() || key.as_bytes().starts_with(prefix);
         self.routes.iter().find(matching).map(|(_, pool)| *pool)
     }
 }
