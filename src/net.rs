@@ -27,8 +27,8 @@ const BACKLOG: i32 = 1024;
 
 /// A connected stream socket.
 ///
-/// Reads and writes go through tokio's `poll_read` and `poll_write`, which take a short read or write as the
-/// sign that the socket is drained or full: no second system call asks for `EAGAIN`.
+/// Reads go through tokio's `poll_read`, which takes a short read as the sign that the socket is drained: no second system
+/// call asks for `EAGAIN`.
 #[derive(Debug)]
 pub enum Stream {
     /// TCP, with `TCP_NODELAY`.
@@ -68,8 +68,7 @@ impl Stream {
         let mut count = 0;
         while out.has_remaining() {
             let all = out.chunk().len() == out.remaining();
-            let written =
-                if all { Pin::new(&mut *self).poll_write(cx, out.chunk()) } else { self.write_pieces(out, cx) };
+            let written = if all { self.write_piece(out.chunk(), cx) } else { self.write_pieces(out, cx) };
             match written {
                 Poll::Ready(Ok(written)) => {
                     out.advance(written);
@@ -80,6 +79,19 @@ impl Stream {
             }
         }
         (count, Ok(Poll::Ready(())))
+    }
+
+    /// Mostly the socket takes all: only when it does not is tokio asked to wait for it, which costs more than the try.
+    #[inline]
+    fn write_piece(&mut self, bytes: &[u8], cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let tried = match self {
+            Self::Tcp(stream) => stream.try_write(bytes),
+            Self::Unix(stream) => stream.try_write(bytes),
+        };
+        match tried {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Pin::new(self).poll_write(cx, bytes),
+            tried => Poll::Ready(tried),
+        }
     }
 
     fn write_pieces(&mut self, out: &impl Buf, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
