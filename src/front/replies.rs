@@ -142,10 +142,13 @@ impl Replies {
         self.queue.borrow().open == 0
     }
 
-    /// Bytes of the keys and values that wait for their turn, and about what the open requests will add.
-    pub(super) fn expected(&self) -> usize {
+    /// Whether the client has `most` requests or its share of bytes to come: those of the keys and values that wait for
+    /// their turn, and about what the open requests will add.
+    #[inline]
+    pub(super) fn are_full(&self, most: usize) -> bool {
         let queue = self.queue.borrow();
-        self.charge.held() + queue.slots.len() * queue.usual.max(queue.doubt)
+        let owed = queue.slots.len();
+        owed >= most || owed > 0 && self.charge.held() + owed * queue.usual.max(queue.doubt) >= self.share.get()
     }
 
     /// Where else the client's bytes are charged.

@@ -191,8 +191,7 @@ impl Session {
 
     /// Whether the client has so much to come that it is not read from.
     fn is_full(&self) -> bool {
-        let owed = self.replies.owed();
-        owed >= PIPELINE || owed > 0 && self.replies.expected() >= self.station.limits().client_buffer
+        self.replies.are_full(PIPELINE)
     }
 
     /// Reads once, and asks all that was read; whether that was all that had come. Pending when nothing had.
