@@ -148,6 +148,7 @@ impl Request {
     }
 
     /// The keys that decide who owns the request; none for [`Request::FlushAll`], which goes to all.
+    #[inline]
     #[must_use]
     pub fn keys(&self) -> &[Key] {
         match self {
@@ -161,6 +162,7 @@ impl Request {
     }
 
     /// The bytes of the value that it carries, or of the many keys.
+    #[inline]
     #[must_use]
     pub fn weight(&self) -> usize {
         match self {

@@ -50,6 +50,8 @@ pub(super) struct Call {
     pub(super) link: Result<Rc<Link>, FailureKind>,
     pub(super) hash: u64,
     command: Command,
+    /// How many keys it is about; 1 for what is no read.
+    pub(super) keys: u32,
     reply_to: ReplyTo,
     /// Under which identical reads find it, while they do.
     pub(super) print: Option<u64>,
@@ -116,10 +118,6 @@ impl Call {
         let request = self.question.clone()?;
         Some(Next { link: self.link.clone(), hash: self.hash, request, reply_to, joined: waiting.collect(), since })
     }
-
-    fn keys(&self) -> u64 {
-        self.question.as_ref().map_or(1, |question| question.keys().len() as u64)
-    }
 }
 
 /// A call that is to be made for those who waited.
@@ -147,7 +145,8 @@ impl Calls {
     /// elsewhere.
     #[inline]
     pub(super) fn open(&self, way: Way<'_>, request: Rc<Request>, reply_to: ReplyTo, since: Option<Instant>) {
-        self.cells.hot.see(request.keys());
+        let keys = request.keys();
+        self.cells.hot.see(keys);
         let coalesce = self.policy.get().coalesce;
         if !(coalesce && request.is_shareable()) {
             if coalesce && !request.is_idempotent() {
@@ -155,7 +154,7 @@ impl Calls {
             }
             return self.send(way, request, reply_to, None, since);
         }
-        let print = self.state.borrow().flights.print(request.keys());
+        let print = self.state.borrow().flights.print(keys);
         if let Some(reply_to) = self.join(way, print, &request, reply_to) {
             self.send(way, request, reply_to, Some(print), since);
         }
@@ -196,12 +195,13 @@ impl Calls {
     ) -> usize {
         let command = Command::of(request);
         let question = is_read(command).then(|| request.clone());
+        let keys = question.as_ref().map_or(1, |question| u32::try_from(question.keys().len()).unwrap_or(u32::MAX));
         let begun = self.policy.get().hands_over.then(|| since.unwrap_or_else(Instant::now));
         let (link, hash, departures) = (way.link.cloned(), way.hash, way.departures());
         let State { open, flights } = &mut *self.state.borrow_mut();
         let entry = open.vacant_entry();
         let tag = entry.key();
-        entry.insert(Call { link, hash, command, reply_to, print: None, question, departures, begun, crowd });
+        entry.insert(Call { link, hash, command, keys, reply_to, print: None, question, departures, begun, crowd });
         if let Some(print) = print {
             flights.list(open, print, tag);
         }
@@ -311,7 +311,7 @@ impl Calls {
     /// Answers all who wait for a call, the one who asked before those who joined.
     #[inline]
     pub(super) fn deliver(&self, call: Call, reply: Reply) {
-        let (command, keys) = (call.command, call.keys());
+        let (command, keys) = (call.command, call.keys.into());
         let Some(crowd) = call.crowd else { return self.answer(command, keys, call.reply_to, reply) };
         self.answer(command, keys, call.reply_to, reply.clone());
         for joined in crowd.joined {
@@ -347,7 +347,7 @@ impl Receive for Calls {
         if call.crowd.is_some() || self.policy.get().hands_over {
             return self.conclude(call, reply);
         }
-        self.answer(call.command, call.keys(), call.reply_to, reply);
+        self.answer(call.command, call.keys.into(), call.reply_to, reply);
     }
 }
 

@@ -66,8 +66,8 @@ impl Flights {
     /// wait for, since a write has to find these.
     #[inline]
     pub(super) fn list(&mut self, open: &mut Slab<Call>, print: u64, tag: usize) {
-        let earlier = match open[tag].question.as_deref().map(Request::keys) {
-            Some([_]) => {
+        let earlier = match open[tag].keys {
+            1 => {
                 let place = &mut self.single[place(print)];
                 let earlier = place.map(tag_of);
                 if earlier.is_some_and(|earlier| open[earlier].is_waited_for()) {
@@ -98,8 +98,8 @@ impl Flights {
     /// The call, which was open under `tag`, is not found any more.
     #[inline]
     pub(super) fn unlist(&mut self, call: &Call, tag: usize) {
-        let (Some(print), Some(question)) = (call.print, &call.question) else { return };
-        if question.keys().len() == 1 {
+        let Some(print) = call.print else { return };
+        if call.keys == 1 {
             self.single[place(print)] = None;
         } else if let Ok(entry) = self.several.find_entry(print, |other| *other == tag) {
             entry.remove();
