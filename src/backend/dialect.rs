@@ -177,11 +177,24 @@ pub(super) enum Decoder {
 
 impl Decoder {
     /// The reply to `asked`, the oldest unanswered request, once it is whole.
-    #[inline]
     pub(super) fn decode(&mut self, asked: &Request, buffer: &mut BytesMut) -> Result<Option<Reply>, Garbage> {
         match self {
             Self::Memcached(decoder) => decoder.decode(asked, buffer),
             Self::Redis(decoder) => decoder.decode(asked, buffer),
+        }
+    }
+
+    /// The same behind the first `read` bytes of `buffer`, to which it adds what it has understood.
+    #[inline]
+    pub(super) fn decode_behind(
+        &mut self,
+        read: &mut usize,
+        asked: &Request,
+        buffer: &mut BytesMut,
+    ) -> Result<Option<Reply>, Garbage> {
+        match self {
+            Self::Memcached(decoder) => decoder.decode_behind(read, asked, buffer),
+            Self::Redis(decoder) => decoder.decode_behind(read, asked, buffer),
         }
     }
 

@@ -4,7 +4,7 @@ use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
 use tokio::io::AsyncReadExt;
 use tokio::time::{Instant, Sleep, sleep_until};
 
@@ -116,11 +116,19 @@ impl<'a> Talk<'a> {
     /// Hands over every whole answer that was read.
     fn deliver(&mut self) -> Result<(), ()> {
         self.overdue = 0;
+        let mut read = 0;
+        let result = self.deliver_behind(&mut read);
+        self.buffer.advance(read);
+        result
+    }
+
+    /// Leaves what it has handed over, `read` bytes, at the front of the buffer.
+    fn deliver_behind(&mut self, read: &mut usize) -> Result<(), ()> {
         let mut watch = Watch::start();
-        while !self.buffer.is_empty() {
+        while *read < self.buffer.len() {
             let mut state = self.connection.state.borrow_mut();
             let asked = state.line.front().ok_or(())?; // nobody asked: what the node says is out of step
-            let reply = match self.decoder.decode(&asked.request, &mut self.buffer) {
+            let reply = match self.decoder.decode_behind(read, &asked.request, &mut self.buffer) {
                 Ok(Some(reply)) => reply,
                 Ok(None) => {
                     self.hold();

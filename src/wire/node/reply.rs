@@ -75,22 +75,32 @@ impl ReplyDecoder {
     ///
     /// # Errors
     /// [`Garbage`]: nothing more can be read from this connection.
-    #[inline]
     pub fn decode(&mut self, asked: &Request, buffer: &mut BytesMut) -> Result<Option<Reply>, Garbage> {
+        let mut read = 0;
+        let reply = self.decode_behind(&mut read, asked, buffer);
+        buffer.advance(read);
+        reply
+    }
+
+    /// [`Self::decode`] that begins behind the first `read` bytes of `buffer`, and leaves what it has understood there:
+    /// `read` tells how much that is. One step forward for many replies costs less than one for each.
+    ///
+    /// # Errors
+    /// [`Garbage`]: nothing more can be read from this connection.
+    #[inline]
+    pub fn decode_behind(
+        &mut self,
+        read: &mut usize,
+        asked: &Request,
+        buffer: &mut BytesMut,
+    ) -> Result<Option<Reply>, Garbage> {
         if let Request::Read(Read { keys: Keys::One(key), cas: false, .. }) = asked
             && !self.is_amid_a_read()
-            && let Some(items) = self.whole_read(key, buffer)
+            && let Some(items) = self.whole_read(key, &buffer[*read..], read)
         {
             return Ok(Some(Reply::Items(items)));
         }
-        self.decode_by_line(asked, buffer)
-    }
-
-    fn decode_by_line(&mut self, asked: &Request, buffer: &mut BytesMut) -> Result<Option<Reply>, Garbage> {
-        let mut read = 0;
-        let reply = self.decode_from(asked, buffer, &mut read);
-        buffer.advance(read);
-        reply
+        self.decode_by_line(asked, buffer, read)
     }
 
     /// Whether some of the oldest read's reply was taken off already.
@@ -102,17 +112,17 @@ impl ReplyDecoder {
     /// The commonest reply by far, all that is said to a `get` of one key, in one step. `None` for one that is not
     /// whole or has anything odd about it: it is taken line by line.
     #[inline]
-    fn whole_read(&self, key: &Key, buffer: &mut BytesMut) -> Option<Items> {
+    fn whole_read(&self, key: &Key, unread: &[u8], read: &mut usize) -> Option<Items> {
         const END: &[u8] = b"END\r\n";
-        if buffer.starts_with(END) {
-            buffer.advance(END.len());
+        if unread.starts_with(END) {
+            *read += END.len();
             return Some(smallvec![None]);
         }
-        let (item, len) = self.plain_item(key, buffer)?;
-        if !buffer[len..].starts_with(END) {
+        let (item, len) = self.plain_item(key, unread)?;
+        if !unread[len..].starts_with(END) {
             return None;
         }
-        buffer.advance(len + END.len());
+        *read += len + END.len();
         Some(smallvec![Some(item)])
     }
 
@@ -147,9 +157,7 @@ impl ReplyDecoder {
         }
     }
 
-    /// [`Self::decode`] that leaves what it has understood, `read` bytes, at the front of `buffer`: one step
-    /// forward for all items of a read costs less than three for each.
-    fn decode_from(
+    fn decode_by_line(
         &mut self,
         asked: &Request,
         buffer: &mut BytesMut,

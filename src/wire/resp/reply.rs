@@ -78,16 +78,21 @@ impl ReplyDecoder {
     /// [`Garbage`]: nothing more can be read from this connection.
     pub fn decode(&mut self, asked: &Request, buffer: &mut BytesMut) -> Result<Option<Reply>, Garbage> {
         let mut read = 0;
-        let reply = self.decode_from(asked, buffer, &mut read);
+        let reply = self.decode_behind(&mut read, asked, buffer);
         buffer.advance(read);
         reply
     }
 
-    fn decode_from(
+    /// [`Self::decode`] that begins behind the first `read` bytes of `buffer`, and leaves what it has understood there:
+    /// `read` tells how much that is. One step forward for many replies costs less than one for each.
+    ///
+    /// # Errors
+    /// [`Garbage`]: nothing more can be read from this connection.
+    pub fn decode_behind(
         &mut self,
+        read: &mut usize,
         asked: &Request,
         buffer: &mut BytesMut,
-        read: &mut usize,
     ) -> Result<Option<Reply>, Garbage> {
         if self.left == 0 {
             self.left = request::replies(asked);

@@ -28,17 +28,19 @@ fn commands<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<Command> {
     commands
 }
 
-/// All replies of `pieces` to `asked`, and what spoils them.
+/// All replies of `pieces` to `asked`, those of a piece read one behind the other, and what spoils them.
 fn replies<'a>(asked: &[Request], pieces: impl IntoIterator<Item = &'a [u8]>) -> Result<Vec<Reply>, Garbage> {
     let mut decoder = ReplyDecoder::new(VALUE_SIZE);
     let mut buffer = BytesMut::new();
     let mut replies = Vec::new();
     for piece in pieces {
         buffer.extend_from_slice(piece);
+        let mut read = 0;
         while let Some(asked) = asked.get(replies.len()) {
-            let Some(reply) = decoder.decode(asked, &mut buffer)? else { break };
+            let Some(reply) = decoder.decode_behind(&mut read, asked, &mut buffer)? else { break };
             replies.push(reply);
         }
+        buffer.advance(read);
     }
     Ok(replies)
 }

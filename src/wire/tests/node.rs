@@ -205,6 +205,19 @@ fn a_number_that_old_memcacheds_fill_with_spaces_is_one() {
 }
 
 #[test]
+fn a_value_that_is_split_off_may_stand_between_others() {
+    let asked = [b"get a\r\n", b"get b\r\n", b"get c\r\n"].map(|line| request(line));
+    let values = [vec![b'a'; 100], vec![b'b'; 100_000], vec![b'c'; 100]];
+    let said = |name, value: &Vec<u8>| {
+        [format!("VALUE {name} 0 {}\r\n", value.len()).as_bytes(), value, b"\r\nEND\r\n"].concat()
+    };
+    let stream: Vec<u8> = ["a", "b", "c"].iter().zip(&values).flat_map(|(name, value)| said(name, value)).collect();
+    let item = |value: Vec<u8>| Some(Item { flags: 0, cas: None, value: value.into() });
+    let heard = values.map(|value| Reply::Items(smallvec::smallvec![item(value)])).to_vec();
+    assert_eq!(replies(&asked, [&stream[..]]), Ok(heard));
+}
+
+#[test]
 fn a_read_that_is_given_up_is_understood_to_its_end_and_fails() {
     let (read, next) = (request(b"get a b c\r\n"), request(b"get d\r\n"));
     let mut decoder = ReplyDecoder::new(1024 * 1024);
