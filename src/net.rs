@@ -67,8 +67,9 @@ impl Stream {
     pub fn write_from(&mut self, out: &mut impl Buf, cx: &mut Context<'_>) -> (usize, io::Result<Poll<()>>) {
         let mut count = 0;
         while out.has_remaining() {
-            let all = out.chunk().len() == out.remaining();
-            let written = if all { self.write_piece(out.chunk(), cx) } else { self.write_pieces(out, cx) };
+            let chunk = out.chunk();
+            let all = chunk.len() == out.remaining();
+            let written = if all { self.write_piece(chunk, cx) } else { self.write_pieces(out, cx) };
             match written {
                 Poll::Ready(Ok(written)) => {
                     out.advance(written);

@@ -113,9 +113,6 @@ impl Outbox {
     /// Moves written text out of the way where that costs little.
     fn tidy(&mut self) {
         let written = self.start;
-        if self.is_empty() {
-            return self.clear();
-        }
         if written == self.text.len() || (written >= COMPACT && written * 2 >= self.text.len()) {
             self.text.drain(..written);
             self.start = 0;
@@ -166,7 +163,10 @@ impl Buf for Outbox {
     /// # Panics
     /// When `count` is more than what waits, as [`Buf`] has it.
     fn advance(&mut self, mut count: usize) {
-        assert!(count <= self.len(), "advance past the end of an outbox");
+        if count == self.len() {
+            return self.clear(); // mostly the socket takes all
+        }
+        assert!(count < self.len(), "advance past the end of an outbox");
         while count > 0 {
             let leading = self.leading().len();
             if leading > 0 {
