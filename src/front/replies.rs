@@ -117,11 +117,12 @@ impl Replies {
     /// Moves every reply whose turn it is to `out`.
     pub(super) fn collect(&self, out: &mut Outbox) {
         let queue = &mut *self.queue.borrow_mut();
+        let mut freed = 0;
         while let Some(slot) = queue.slots.front_mut() {
             match slot {
-                Slot::Node(_, None) => return,
+                Slot::Node(_, None) => break,
                 Slot::Node(spelling, Some(reply)) => {
-                    self.charge.free(reply.weight() + spelling.weight());
+                    freed += reply.weight() + spelling.weight();
                     encode_reply(spelling, reply, out);
                 }
                 Slot::Line(lines) => out.put_bytes(std::mem::take(lines)),
@@ -130,6 +131,7 @@ impl Replies {
             queue.first += 1;
             queue.slots.pop_front();
         }
+        self.charge.free(freed);
     }
 
     /// How many requests have no answer on its way to the client yet.
