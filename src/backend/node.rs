@@ -117,7 +117,10 @@ impl Node {
     /// The node answered in time.
     #[inline]
     pub(super) fn answered(&self) {
-        self.tell(self.health.answered(SystemTime::now), &"");
+        let change = self.health.answered(SystemTime::now);
+        if change.is_some() {
+            self.tell(change, &"");
+        }
     }
 
     /// A request or a connection failed.
