@@ -121,11 +121,12 @@ fn it_ends_with_the_next_change_which_asks_the_ring_before_it_only() {
     ketch.reconfigure(&config(1, "reads_on_error: error"));
     assert_eq!(window(&ketch)["asked"], 1, "what does not move keys leaves the window");
     ketch.reconfigure(&config(2, ""));
-    assert!(ketch.log().contains("asked=1 found=1 filled=1 why=\"the configuration has changed\""), "{}", ketch.log());
+    let why = "asked=1 found=1 filled=1 why=\"the configuration has changed\"";
+    wait_for("the first window to be closed", || ketch.log().contains(why).then_some(())); // told behind the reload
     client.expect("get a\r\n", "VALUE a 0 1\r\nx\r\nEND\r\n");
     client.expect("get b\r\n", "END\r\n");
     ketch.reconfigure(&pool(&[nodes[2].address()], ""));
-    assert_eq!(ketch.log().matches("handover closed").count(), 2, "{}", ketch.log());
+    wait_for("the second window to be closed", || (ketch.log().matches("handover closed").count() == 2).then_some(()));
     assert!(window(&ketch).is_null());
 }
 
