@@ -265,7 +265,8 @@ fn workers_stay_and_that_is_said() {
     let config = |workers: usize| format!("workers: {workers}\n{}", pool(&["127.0.0.1:1".to_owned()], ""));
     let ketch = Ketch::start(&config(1));
     ketch.reconfigure(&config(2));
-    assert!(ketch.log().contains("workers: 1 run on; restart ketch for 2"), "{}", ketch.log());
+    let said = "workers: 1 run on; restart ketch for 2";
+    wait_for("it to be said", || ketch.log().contains(said).then_some(())); // in a line behind that of the reload
     ketch.connect().expect("version\r\n", format!("VERSION {}\r\n", env!("CARGO_PKG_VERSION")));
 }
 
