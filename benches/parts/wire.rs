@@ -55,8 +55,9 @@ pub fn decode(criterion: &mut Criterion) {
             bencher.iter_batched_ref(
                 setup,
                 |(decoder, buffer)| {
+                    let mut read = 0;
                     for _ in 0..TOGETHER {
-                        assert!(matches!(black_box(decoder.decode(&asked, buffer)), Ok(Some(_))));
+                        assert!(matches!(black_box(decoder.decode_behind(&mut read, &asked, buffer)), Ok(Some(_))));
                     }
                 },
                 BatchSize::SmallInput,

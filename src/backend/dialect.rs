@@ -176,12 +176,12 @@ pub(super) enum Decoder {
 }
 
 impl Decoder {
-    /// The reply to `asked`, the oldest unanswered request, once it is whole.
+    /// The reply to `asked`, the oldest unanswered request, once it is whole; what is understood is taken off `buffer`.
     pub(super) fn decode(&mut self, asked: &Request, buffer: &mut BytesMut) -> Result<Option<Reply>, Garbage> {
-        match self {
-            Self::Memcached(decoder) => decoder.decode(asked, buffer),
-            Self::Redis(decoder) => decoder.decode(asked, buffer),
-        }
+        let mut read = 0;
+        let reply = self.decode_behind(&mut read, asked, buffer);
+        buffer.advance(read);
+        reply
     }
 
     /// The same behind the first `read` bytes of `buffer`, to which it adds what it has understood.

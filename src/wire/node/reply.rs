@@ -1,6 +1,6 @@
 //! What a node answers.
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use smallvec::smallvec;
 
 use super::Garbage;
@@ -69,21 +69,9 @@ impl ReplyDecoder {
         }
     }
 
-    /// Takes the reply to `asked`, the oldest unanswered request, off the front of `buffer`; `None` when more
-    /// bytes are needed. What is understood is consumed at once, so the next call must be for the same request
-    /// until it is answered.
-    ///
-    /// # Errors
-    /// [`Garbage`]: nothing more can be read from this connection.
-    pub fn decode(&mut self, asked: &Request, buffer: &mut BytesMut) -> Result<Option<Reply>, Garbage> {
-        let mut read = 0;
-        let reply = self.decode_behind(&mut read, asked, buffer);
-        buffer.advance(read);
-        reply
-    }
-
-    /// [`Self::decode`] that begins behind the first `read` bytes of `buffer`, and leaves what it has understood there:
-    /// `read` tells how much that is. One step forward for many replies costs less than one for each.
+    /// Reads the reply to `asked`, the oldest unanswered request, behind the first `read` bytes of `buffer`; `None` when
+    /// more bytes are needed. What is understood is left there, and `read` tells how much that is: one step forward for
+    /// many replies costs less than one for each. The next call must be for the same request until it is answered.
     ///
     /// # Errors
     /// [`Garbage`]: nothing more can be read from this connection.

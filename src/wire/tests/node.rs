@@ -222,11 +222,18 @@ fn a_read_that_is_given_up_is_understood_to_its_end_and_fails() {
     let (read, next) = (request(b"get a b c\r\n"), request(b"get d\r\n"));
     let mut decoder = ReplyDecoder::new(1024 * 1024);
     let mut buffer = BytesMut::from(&b"VALUE a 0 5\r\nfirst\r\nVALUE b 0 6\r\nsec"[..]);
-    assert_eq!(decoder.decode(&read, &mut buffer).unwrap(), None);
+    let mut taken = 0;
+    assert_eq!(decoder.decode_behind(&mut taken, &read, &mut buffer).unwrap(), None);
     assert_eq!(decoder.held(), 5);
     decoder.give_up();
     assert_eq!(decoder.held(), 0);
     buffer.extend_from_slice(b"ond\r\nEND\r\nEND\r\n");
-    assert_eq!(decoder.decode(&read, &mut buffer).unwrap(), Some(Reply::never_sent(FailureKind::Memory)));
-    assert_eq!(decoder.decode(&next, &mut buffer).unwrap(), Some(Reply::Items(smallvec::smallvec![None])));
+    assert_eq!(
+        decoder.decode_behind(&mut taken, &read, &mut buffer).unwrap(),
+        Some(Reply::never_sent(FailureKind::Memory))
+    );
+    assert_eq!(
+        decoder.decode_behind(&mut taken, &next, &mut buffer).unwrap(),
+        Some(Reply::Items(smallvec::smallvec![None]))
+    );
 }

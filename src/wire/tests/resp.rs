@@ -116,7 +116,9 @@ fn heard(asked: &Request, bytes: &[u8], size: usize) -> Result<(Option<Reply>, b
     for piece in bytes.chunks(size) {
         assert!(reply.is_none(), "answered before its end");
         buffer.extend_from_slice(piece);
-        reply = decoder.decode(asked, &mut buffer)?;
+        let mut read = 0;
+        reply = decoder.decode_behind(&mut read, asked, &mut buffer)?;
+        buffer.advance(read);
     }
     assert!(buffer.is_empty(), "{}", buffer.escape_ascii());
     Ok((reply, decoder.lacks_script()))
