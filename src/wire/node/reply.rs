@@ -190,7 +190,7 @@ impl ReplyDecoder {
         }
     }
 
-    /// How many bytes of an awaited value (with its line end) were not in the buffer when [`Self::decode`] last
+    /// How many bytes of an awaited value (with its line end) were not in the buffer when [`Self::decode_behind`] last
     /// said `None`: a hint for the next read.
     #[must_use]
     pub fn wanted(&self) -> usize {

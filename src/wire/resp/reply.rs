@@ -128,7 +128,7 @@ impl ReplyDecoder {
         Ok(())
     }
 
-    /// How many bytes of an awaited value were not in the buffer when [`Self::decode`] last said `None`.
+    /// How many bytes of an awaited value were not in the buffer when [`Self::decode_behind`] last said `None`.
     #[must_use]
     pub fn wanted(&self) -> usize {
         self.elements.wanted()
