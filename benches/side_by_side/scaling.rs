@@ -1,4 +1,5 @@
-//! Two workers on two cores beside one worker.
+//! Two workers on two cores beside one worker, and beside two programs of one worker each, which share the kernel and
+//! nothing else: what those lose, no proxy can keep.
 //!
 //! Load and servers would need cores of their own not to be the limit. Here they are not: they stand still while ketch
 //! works, and each worker has as many clients as the row says. In each burst ketch is stopped while the load puts its requests into the sockets; goes on alone, until all
@@ -27,10 +28,11 @@ use crate::subject::{self, Subject};
 pub const NAME: &str = "scaling";
 
 pub const HEAD: &str = "
-One worker beside two on two cores, with as many clients for each; load and servers stand still meanwhile: median (least–greatest)
+One worker beside two on two cores, with as many clients for each; load and servers stand still meanwhile: median
+(least–greatest). The limit is what two programs of one worker each come to
 
-| load | one, µs an operation | two: the busier, µs an operation | two: both together, µs | times as fast | waited for a core | target |
-|---|---|---|---|---|---|---|
+| load | one, µs an operation | two: the busier, µs an operation | two: both together, µs | times as fast | the limit | waited for a core | target |
+|---|---|---|---|---|---|---|---|
 ";
 
 const NODES: usize = 4;
@@ -50,8 +52,8 @@ const TARGET: f64 = 1.6;
 #[derive(Serialize)]
 pub struct Scaling {
     load: &'static str,
-    /// With one worker and with two, round by round.
-    rounds: Vec<[Work; 2]>,
+    /// With one worker, with two, and with two programs, round by round.
+    rounds: Vec<[Work; 3]>,
 }
 
 /// For each operation, in microseconds.
@@ -65,9 +67,9 @@ struct Work {
     waited: f64,
 }
 
-/// A ketch and the servers behind it, of which one or the other runs.
-struct Pair {
-    ketch: Subject,
+/// One ketch or several, over the same servers; they or the servers run.
+struct Team {
+    ketches: Vec<Subject>,
     workers: Vec<PathBuf>,
 }
 
@@ -90,17 +92,18 @@ pub fn measure(options: &Options, folder: &Path, report: &mut Report) -> anyhow:
         .collect::<anyhow::Result<Vec<_>>>()?
         .into_iter()
         .unzip();
-    let start = |workers| Pair::new(Subject::ketch(&cores, workers, &addresses, folder, PATIENT)?);
-    let pairs = [start(1)?, start(WORKERS)?];
+    let start = |workers| Subject::ketch(&cores, workers, &addresses, folder, PATIENT);
+    let apart = (0..WORKERS).map(|_| start(1)).collect::<anyhow::Result<_>>()?;
+    let teams = [Team::new(vec![start(1)?])?, Team::new(vec![start(WORKERS)?])?, Team::new(apart)?];
     for name in ROWS {
         let row = rows::named(name)?;
-        Load::store(&pairs[0].ketch.tcp, &row.script())?;
+        Load::store(&teams[0].ketches[0].tcp, &row.script())?;
         let mut rounds = Vec::new();
         for round in 0..options.rounds {
             eprintln!("{NAME}, {name}: round {} of {}", round + 1, options.rounds);
-            let mut works = [Work::default(); 2];
-            for (pair, work) in pairs.iter().zip(&mut works) {
-                *work = pair.turn(&nodes, &row).with_context(|| format!("{NAME}, {name}"))?;
+            let mut works = [Work::default(); 3];
+            for (team, work) in teams.iter().zip(&mut works) {
+                *work = team.turn(&nodes, &row).with_context(|| format!("{NAME}, {name}"))?;
             }
             rounds.push(works);
         }
@@ -109,20 +112,22 @@ pub fn measure(options: &Options, folder: &Path, report: &mut Report) -> anyhow:
     Ok(())
 }
 
-impl Pair {
-    fn new(ketch: Subject) -> anyhow::Result<Self> {
+impl Team {
+    fn new(ketches: Vec<Subject>) -> anyhow::Result<Self> {
         let named = |thread: &Path| std::fs::read_to_string(thread.join("comm")).unwrap_or_default();
-        let mut workers = threads(ketch.process.id())?;
+        let mut workers = threads(ketches.iter().map(|ketch| &ketch.process))?;
         workers.retain(|thread| named(thread).starts_with("ketch-worker"));
-        Ok(Self { ketch, workers })
+        Ok(Self { ketches, workers })
     }
 
     fn turn(&self, nodes: &[Process], row: &Row) -> anyhow::Result<Work> {
         let width = row.connections * self.workers.len();
-        let mut load = Load::open(&self.ketch.tcp, row.script(), width, row.depth)?;
-        self.burst(nodes, &mut load)?; // buffers grow
-        let bursts = (0..BURSTS).map(|_| self.burst(nodes, &mut load)).collect::<anyhow::Result<Vec<_>>>()?;
-        let operations = (width * row.depth) as f64 * load.operations() as f64;
+        let each = width / self.ketches.len();
+        let open = |ketch: &Subject| Load::open(&ketch.tcp, row.script(), each, row.depth);
+        let mut loads = self.ketches.iter().map(open).collect::<anyhow::Result<Vec<_>>>()?;
+        self.burst(nodes, &mut loads)?; // buffers grow
+        let bursts = (0..BURSTS).map(|_| self.burst(nodes, &mut loads)).collect::<anyhow::Result<Vec<_>>>()?;
+        let operations = (width * row.depth) as f64 * loads[0].operations() as f64;
         // Of all bursts the middle one: another process disturbs some of them.
         let median = |of: fn(&Work) -> f64| Spread::of(bursts.iter().map(of)).map_or(0.0, |spread| spread.median);
         Ok(Work {
@@ -133,21 +138,21 @@ impl Pair {
     }
 
     /// One request, or as many as the depth is, on every connection; in microseconds.
-    fn burst(&self, nodes: &[Process], load: &mut Load) -> anyhow::Result<Work> {
-        let node_threads: Vec<PathBuf> =
-            nodes.iter().map(|node| threads(node.id())).collect::<anyhow::Result<Vec<_>>>()?.concat();
-        self.ketch.process.halt()?;
+    fn burst(&self, nodes: &[Process], loads: &mut [Load]) -> anyhow::Result<Work> {
+        let node_threads = threads(nodes)?;
+        self.halt()?;
         nodes.iter().try_for_each(Process::halt)?;
-        load.ask()?;
+        loads.iter_mut().try_for_each(Load::ask)?;
         let mut work = Work::default();
         for _ in 0..TURNS {
             let before = clocks(&self.workers)?;
-            self.ketch.process.go_on()?;
+            self.go_on()?;
             settle(&self.workers)?;
-            self.ketch.process.halt()?;
+            self.halt()?;
             work += Work::between(&before, &clocks(&self.workers)?);
-            if load.hear()? == 0 {
-                self.ketch.process.go_on()?;
+            let owed = loads.iter_mut().map(Load::hear).sum::<anyhow::Result<usize>>()?;
+            if owed == 0 {
+                self.go_on()?;
                 return nodes.iter().try_for_each(Process::go_on).map(|()| work);
             }
             nodes.iter().try_for_each(Process::go_on)?;
@@ -155,6 +160,14 @@ impl Pair {
             nodes.iter().try_for_each(Process::halt)?;
         }
         anyhow::bail!("a burst was not over after {TURNS} turns");
+    }
+
+    fn halt(&self) -> anyhow::Result<()> {
+        self.ketches.iter().try_for_each(|ketch| ketch.process.halt())
+    }
+
+    fn go_on(&self) -> anyhow::Result<()> {
+        self.ketches.iter().try_for_each(|ketch| ketch.process.go_on())
     }
 }
 
@@ -180,22 +193,23 @@ impl std::ops::AddAssign for Work {
 
 impl Scaling {
     pub fn line(&self) -> String {
-        let of = |value: &dyn Fn(&[Work; 2]) -> f64| {
+        let of = |value: &dyn Fn(&[Work; 3]) -> f64| {
             Spread::of(self.rounds.iter().map(value)).map_or("–".to_owned(), |spread| spread.to_string())
         };
-        let faster = |works: &[Work; 2]| works[0].busier / works[1].busier;
+        let faster = |works: &[Work; 3]| works[0].busier / works[1].busier;
         let verdict = match Spread::of(self.rounds.iter().map(faster)) {
             Some(spread) if spread.least >= TARGET => "reached",
             Some(spread) if spread.median >= TARGET => "reached by the median",
             _ => "**missed**",
         };
         format!(
-            "| {} | {} | {} | {} | {} | {} | ≥ {TARGET}: {verdict} |\n",
+            "| {} | {} | {} | {} | {} | {} | {} | ≥ {TARGET}: {verdict} |\n",
             self.load,
             of(&|works| works[0].busier),
             of(&|works| works[1].busier),
             of(&|works| works[1].together),
             of(&faster),
+            of(&|works| works[0].busier / works[2].busier),
             of(&|works| works[1].waited)
         )
     }
@@ -227,7 +241,15 @@ fn clock(thread: &Path) -> anyhow::Result<Clock> {
     Ok(clock)
 }
 
-fn threads(pid: u32) -> anyhow::Result<Vec<PathBuf>> {
-    let folder = std::fs::read_dir(format!("/proc/{pid}/task")).with_context(|| format!("process {pid} is gone"))?;
-    folder.map(|thread| Ok(thread?.path())).collect()
+fn threads<'a>(processes: impl IntoIterator<Item = &'a Process>) -> anyhow::Result<Vec<PathBuf>> {
+    let mut all = Vec::new();
+    for process in processes {
+        let pid = process.id();
+        let folder =
+            std::fs::read_dir(format!("/proc/{pid}/task")).with_context(|| format!("process {pid} is gone"))?;
+        for thread in folder {
+            all.push(thread?.path());
+        }
+    }
+    Ok(all)
 }

@@ -183,7 +183,7 @@ mod tests {
             (store(StoreMode::Prepend), Some("C7 F5 T60 MP")),
             (store(StoreMode::Add), None),
             (store(StoreMode::Cas(3)), None),
-            (Request::Arithmetic(Arithmetic { key: key(), decrement: true, delta: 3 }), Some("C7 MD D3 v")),
+            (Request::Arithmetic(Box::new(Arithmetic { key: key(), decrement: true, delta: 3 })), Some("C7 MD D3 v")),
             (Request::Touch { key: key(), expiry: Expiry(-1) }, Some("T-1 s t c")),
             (meta(MetaVerb::Set, "MR T5 O1"), Some("MR T5 O1 C7")),
             (meta(MetaVerb::Delete, "I T30"), Some("I T30 C7")),
@@ -201,7 +201,7 @@ mod tests {
 
     #[test]
     fn answers_come_back_in_the_clients_words() {
-        let count = Request::Arithmetic(Arithmetic { key: key(), decrement: true, delta: 3 });
+        let count = Request::Arithmetic(Box::new(Arithmetic { key: key(), decrement: true, delta: 3 }));
         let touch = Request::Touch { key: key(), expiry: Expiry(1) };
         for (request, reply, heard) in [
             (store(StoreMode::Append), said(MetaStatus::Done, ""), Some(Reply::Stored)),

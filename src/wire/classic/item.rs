@@ -30,7 +30,7 @@ pub fn arithmetic(words: Words<'_>, decrement: bool) -> Command {
     let Some(delta) = number::unsigned64(delta) else {
         return refuse(b"CLIENT_ERROR invalid numeric delta argument", silent);
     };
-    ask(Request::Arithmetic(Arithmetic { key, decrement, delta }), silent)
+    ask(Request::Arithmetic(Box::new(Arithmetic { key, decrement, delta })), silent)
 }
 
 /// `touch <key> <exptime> [noreply]`.

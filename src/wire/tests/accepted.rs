@@ -65,7 +65,7 @@ fn a_store_takes_any_bytes_and_odd_numbers() {
 
 #[test]
 fn the_other_commands_are_read() {
-    let arithmetic = |decrement, delta| Request::Arithmetic(Arithmetic { key: key(b"a"), decrement, delta });
+    let arithmetic = |decrement, delta| Request::Arithmetic(Box::new(Arithmetic { key: key(b"a"), decrement, delta }));
     let touch = |expiry| Request::Touch { key: key(b"a"), expiry: Expiry(expiry) };
     let flush = |delay: Option<i32>| Request::FlushAll { delay: delay.map(Expiry) };
     for (stream, request, spelling) in [

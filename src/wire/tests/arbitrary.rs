@@ -117,11 +117,8 @@ fn request() -> impl Strategy<Value = Request> {
             Request::Store(Box::new(Store { mode, key, flags, expiry, value }))
         }),
         text_key().prop_map(Request::Delete),
-        (text_key(), any::<bool>(), any::<u64>()).prop_map(|(key, decrement, delta)| Request::Arithmetic(Arithmetic {
-            key,
-            decrement,
-            delta
-        })),
+        (text_key(), any::<bool>(), any::<u64>())
+            .prop_map(|(key, decrement, delta)| Request::Arithmetic(Box::new(Arithmetic { key, decrement, delta }))),
         (text_key(), expiry()).prop_map(|(key, expiry)| Request::Touch { key, expiry }),
         proptest::option::of(expiry()).prop_map(|delay| Request::FlushAll { delay }),
         meta.prop_map(|(key, flags, value)| {

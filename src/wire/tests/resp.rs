@@ -72,7 +72,7 @@ fn a_request_is_these_commands() {
         (Request::Touch { key: key("k"), expiry: Expiry(0) }, "PERSIST k\nEXISTS k"),
         (Request::Touch { key: key("k"), expiry: Expiry(-5) }, "EXPIREAT k 1"),
         (
-            Request::Arithmetic(Arithmetic { key: key("k"), decrement: true, delta: u64::MAX }),
+            Request::Arithmetic(Box::new(Arithmetic { key: key("k"), decrement: true, delta: u64::MAX })),
             "EVALSHA Count 1 k - 18446744073709551615 ",
         ),
         (meta(MetaVerb::Get, "", ""), "TTL k"),
@@ -141,7 +141,7 @@ fn refused(line: &'static str) -> Reply {
 fn replies_come_to_an_answer_however_they_are_cut() {
     let enveloped = "*2\r\n$13\r\n\0ketch:1\0\0\x01\x02v\r\n$-1\r\n";
     let not_a_number = "CLIENT_ERROR cannot increment or decrement non-numeric value";
-    let incr = Request::Arithmetic(Arithmetic { key: key("k"), decrement: false, delta: 1 });
+    let incr = Request::Arithmetic(Box::new(Arithmetic { key: key("k"), decrement: false, delta: 1 }));
     let touch = |expiry| Request::Touch { key: key("k"), expiry: Expiry(expiry) };
     for (asked, bytes, reply) in [
         (read(&["a"], false, None), "$1\r\nv\r\n", Reply::Items(smallvec![item(0, None, b"v")])),

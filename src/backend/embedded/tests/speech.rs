@@ -60,11 +60,11 @@ pub(super) fn request(line: &str) -> Request {
         "get" | "gets" => read(&words[1..], words[0] == "gets", None),
         "gat" | "gats" => read(&words[2..], words[0] == "gats", Some(expiry(1))),
         "delete" => Request::Delete(key(1)),
-        "incr" | "decr" => Request::Arithmetic(Arithmetic {
+        "incr" | "decr" => Request::Arithmetic(Box::new(Arithmetic {
             key: key(1),
             decrement: words[0] == "decr",
             delta: words[2].parse().unwrap(),
-        }),
+        })),
         "touch" => Request::Touch { key: key(1), expiry: expiry(2) },
         "flush_all" => Request::FlushAll { delay: words.get(1).map(|word| Expiry(seconds(word))) },
         "mg" => meta(MetaVerb::Get, &words[1..], &words[2..], value),
