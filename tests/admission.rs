@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use support::fake::Fake;
-use support::load::Lag;
+use support::load::{Lag, metric};
 use support::{Client, Ketch, Memcached, pool, wait_for};
 
 /// All that ketch may hold for clients and nodes: 32 MiB for each worker, of which bodies get 16.
@@ -268,11 +268,9 @@ fn is_held_within(ketch: &Ketch) {
     }
 }
 
-/// A figure of `/metrics`.
+/// A whole figure of `/metrics`.
 fn told(ketch: &Ketch, name: &str) -> u64 {
-    let (_, metrics) = ketch.look("/metrics");
-    let line = metrics.lines().find_map(|line| line.strip_prefix(name)).unwrap();
-    line.trim().parse::<f64>().unwrap() as u64
+    metric(ketch, name) as u64
 }
 
 /// The process has never held more than it may.

@@ -293,11 +293,11 @@ fn load(ketch: &Ketch, number: u64, over: &AtomicBool, answers: &AtomicU64) -> D
     longest
 }
 
-/// Of a new client, four requests are accepted at once until it has had answers: those behind them would have their
-/// time later, where a node says nothing.
+/// Of a new client, four reads are accepted at once until it has had answers: those behind them would have their time
+/// later, where a node says nothing.
 fn warm_up(client: &mut Client) {
-    client.say((0..4).map(|number| format!("delete warm{number}\r\n")).collect::<String>());
-    (0..4).for_each(|_| drop(client.line()));
+    client.say((0..4).map(|number| format!("get warm{number}\r\n")).collect::<String>() + "mn\r\n");
+    while client.line() != "MN" {}
 }
 
 /// A command that waits for its answer.

@@ -30,11 +30,13 @@ struct Queue {
     first: u64,
     /// How many of them have no answer yet.
     open: usize,
-    /// Values are about this large: what the open slots may come to.
+    /// How many of those are reads.
+    reads: usize,
+    /// Values are about this large: what the open reads may come to.
     usual: usize,
-    /// And how large they may be all the same: a quarter of the client's share at first, so that it asks for four things
-    /// only before it has had any, and then twice as many with every small reply. A hundred reads of a megabyte at once
-    /// would find no room.
+    /// And how large they may be all the same: a quarter of the client's share at first, so that it reads four things only
+    /// before it has had any, and then twice as many with every small one. A hundred reads of a megabyte at once would
+    /// find no room.
     doubt: usize,
 }
 
@@ -54,7 +56,14 @@ impl Replies {
     /// An empty queue whose values may hold `share` bytes even when memory is scarce; `outlet` hears when a reply has
     /// come whose turn it is.
     pub(super) fn new(charge: Charge, share: usize, outlet: Weak<Outlet>) -> Rc<Self> {
-        let queue = RefCell::new(Queue { slots: VecDeque::new(), first: 0, open: 0, usual: UNKNOWN, doubt: share / 4 });
+        let queue = RefCell::new(Queue {
+            slots: VecDeque::new(),
+            first: 0,
+            open: 0,
+            reads: 0,
+            usual: UNKNOWN,
+            doubt: share / 4,
+        });
         Rc::new(Self { queue, charge, share: Cell::new(share), outlet, are_forgone: Cell::new(false) })
     }
 
@@ -83,8 +92,9 @@ impl Replies {
         }
         let mut queue = self.queue.borrow_mut();
         let tag = queue.first + queue.slots.len() as u64;
-        queue.slots.push_back(Slot::Node(spelling, None));
         queue.open += 1;
+        queue.reads += usize::from(spelling.is_read());
+        queue.slots.push_back(Slot::Node(spelling, None));
         Some(ReplyTo::new(self.clone(), tag))
     }
 
@@ -145,12 +155,12 @@ impl Replies {
     }
 
     /// Whether the client has `most` requests or its share of bytes to come: those of the keys and values that wait for
-    /// their turn, and about what the open requests will add.
+    /// their turn, and about what the open reads will add.
     #[inline]
     pub(super) fn are_full(&self, most: usize) -> bool {
         let queue = self.queue.borrow();
         let owed = queue.slots.len();
-        owed >= most || owed > 0 && self.charge.held() + owed * queue.usual.max(queue.doubt) >= self.share.get()
+        owed >= most || owed > 0 && self.charge.held() + queue.reads * queue.usual.max(queue.doubt) >= self.share.get()
     }
 
     /// Where else the client's bytes are charged.
@@ -167,11 +177,14 @@ impl Receive for Replies {
         }
         let queue = &mut *self.queue.borrow_mut();
         let place = usize::try_from(tag.wrapping_sub(queue.first)).unwrap_or(usize::MAX);
-        let Some(Slot::Node(_, answer @ None)) = queue.slots.get_mut(place) else { return };
+        let Some(Slot::Node(spelling, answer @ None)) = queue.slots.get_mut(place) else { return };
         queue.open -= 1;
         let weight = reply.weight();
-        queue.usual = (queue.usual - queue.usual / 8).max(weight);
-        queue.doubt /= 2;
+        if spelling.is_read() {
+            queue.reads -= 1;
+            queue.usual = (queue.usual - queue.usual / 8).max(weight);
+            queue.doubt /= 2;
+        }
         *answer = Some(reply);
         if !self.charge.add_fairly(weight, self.share.get()) {
             self.charge.tell();
@@ -218,6 +231,23 @@ mod tests {
         owe(Spelling::Silent).answer(Reply::Stored);
         owe(Spelling::Line).answer(Reply::NotFound);
         assert_eq!(heard(&replies), "NOT_FOUND\r\n");
+    }
+
+    #[test]
+    fn a_new_client_reads_four_things_and_writes_as_many_as_it_likes() {
+        let replies = replies(1 << 20);
+        let read = || {
+            let read = Read { keys: Key::new(b"k").unwrap().into(), cas: false, touch: None };
+            replies.owe(Spelling::Read(Rc::new(Request::Read(read)))).unwrap()
+        };
+        let _writes: Vec<_> = (0..100).map(|_| replies.owe(Spelling::Line).unwrap()).collect();
+        assert!(!replies.are_full(101) && replies.are_full(100));
+        let mut reads: Vec<_> = (0..3).map(|_| read()).collect();
+        assert!(!replies.are_full(1000));
+        reads.push(read());
+        assert!(replies.are_full(1000));
+        reads.remove(0).answer(Reply::Items(smallvec![None])); // so small are they
+        assert!(!replies.are_full(1000));
     }
 
     #[test]

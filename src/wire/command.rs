@@ -68,6 +68,13 @@ impl Spelling {
             Self::Line | Self::Silent | Self::Meta { .. } | Self::Says(_) => 0,
         }
     }
+
+    /// Whether the reply may bring a value of any size.
+    #[inline]
+    #[must_use]
+    pub fn is_read(&self) -> bool {
+        matches!(self, Self::Read(_) | Self::Meta { verb: MetaVerb::Get, .. })
+    }
 }
 
 /// Why memcached would close the connection.

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::support::fake::Fake;
-use super::support::load::{Lag, place, told};
+use super::support::load::{Lag, metric, place, told};
 use super::support::{Client, Ketch, Memcached, pool, wait_for};
 
 /// Two nodes and the keys that belong to each when both are there.
@@ -40,12 +40,8 @@ fn window(ketch: &Ketch) -> serde_json::Value {
 }
 
 fn counted(ketch: &Ketch) -> [u64; 3] {
-    let (_, page) = ketch.look("/metrics");
-    ["asked", "found", "filled"].map(|step| {
-        let start = format!("ketch_handover_total{{pool=\"main\",step=\"{step}\"}} ");
-        let line = page.lines().find_map(|line| line.strip_prefix(&start));
-        line.unwrap_or_else(|| panic!("no {step} in {page}")).parse().unwrap()
-    })
+    ["asked", "found", "filled"]
+        .map(|step| metric(ketch, &format!("ketch_handover_total{{pool=\"main\",step=\"{step}\"}} ")) as u64)
 }
 
 #[test]

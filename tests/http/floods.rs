@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::Served;
 use crate::h2::*;
-use crate::support::load::Lag;
+use crate::support::load::{Lag, metric};
 use crate::support::wait_for;
 
 /// Says `bytes` again and again until the server has had enough; with which code it went.
@@ -96,16 +96,10 @@ fn bodies_that_wait_hold_no_more_than_their_windows() {
         }
     }
     let name = format!("ketch_client_bytes_total{{listener=\"{}\",direction=\"in\"}} ", served.address());
-    wait_for("all to be read", || (told(&served, &name) > said as f64).then_some(()));
+    wait_for("all to be read", || (metric(&served.ketch, &name) > said as f64).then_some(()));
     let grown = resident(served.ketch.process.id()).saturating_sub(before);
     println!("{} KiB more are resident for {} KiB", grown >> 10, said >> 10);
     assert!(grown < 2 * MEMORY, "{} KiB more are resident", grown >> 10);
-}
-
-/// A figure of `/metrics`; `name` with its labels and the blank behind them.
-fn told(served: &Served, name: &str) -> f64 {
-    let (_, metrics) = served.ketch.look("/metrics");
-    metrics.lines().find_map(|line| line.strip_prefix(name)).unwrap().parse().unwrap()
 }
 
 /// Bytes of memory that the process has.
@@ -140,7 +134,7 @@ fn clients_that_stand_still_are_closed() {
     let many: Vec<_> = (0..40).map(|number| get(2 * number + 1)).collect();
     deaf_too.say([PREFACE, &windows.concat(), &many.concat()].concat());
 
-    let held = || told(&served, "ketch_buffered_bytes ");
+    let held = || metric(&served.ketch, "ketch_buffered_bytes ");
     wait_for("the answers to be held", || (held() > 3_000_000.0).then_some(()));
     let ends = |what: &str, limit: u64, alive: &mut dyn FnMut() -> bool| {
         while alive() {

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::support::load::metric;
 use super::support::{Client, Ketch, Memcached, http, pool, wait_for};
 
 fn json(ketch: &Ketch, path: &str) -> Value {
@@ -68,9 +69,7 @@ fn the_configuration_is_shown_and_its_hash_is_the_one_of_the_metrics() {
     assert_eq!(shown["pools"]["main"]["nodes"][1]["name"], "b");
     assert_eq!(shown["limits"]["value_size"], "1MiB");
     let hash = json(&ketch, "/topology")["config_hash"].as_str().unwrap().to_owned();
-    let (_, metrics) = ketch.look("/metrics");
-    let number = metrics.lines().find_map(|line| line.strip_prefix("ketch_config_hash ")).unwrap();
-    assert_eq!(number.parse::<u64>().unwrap(), u64::from_str_radix(&hash[..12], 16).unwrap());
+    assert_eq!(metric(&ketch, "ketch_config_hash ") as u64, u64::from_str_radix(&hash[..12], 16).unwrap());
 }
 
 #[test]

@@ -48,6 +48,13 @@ pub fn figure(ketch: &Ketch, name: &str) -> u64 {
     told(&mut ketch.connect(), "stats ketch", name)
 }
 
+/// A figure of `/metrics`: `name` with its labels and the blank behind them.
+pub fn metric(ketch: &Ketch, name: &str) -> f64 {
+    let (_, page) = ketch.look("/metrics");
+    let figure = page.lines().find_map(|line| line.strip_prefix(name));
+    figure.unwrap_or_else(|| panic!("no {name} in {page}")).trim().parse().unwrap()
+}
+
 /// The figure of this name in what is answered to `command`.
 pub fn told(client: &mut Client, command: &str, name: &str) -> u64 {
     client.say(format!("{command}\r\n"));
