@@ -5,10 +5,12 @@ mod support;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::Mutex;
+use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use fastrand::Rng;
 use support::fake::{Fake, Talk, Way, echo, relay};
+use support::load::place;
 use support::{Client, Ketch, Memcached, pool, seed};
 
 /// Commands of one client, all in the pipe at once.
@@ -66,6 +68,33 @@ fn items_come_in_the_order_in_which_they_were_asked_for() {
     assert!(heard == right.as_bytes(), "other items, or another order");
     for node in &nodes {
         assert!(node.heard("get") > 100, "a node had only {} commands", node.heard("get"));
+    }
+}
+
+/// A reply whose turn it is leaves though more is owed: the slow node answers only once the client has that of the quick.
+#[test]
+fn a_reply_does_not_wait_for_a_slow_node() {
+    let (go, may_go) = channel();
+    let may_go = Mutex::new(may_go);
+    let quick = Fake::start(|talk| answer_after(talk, Duration::ZERO));
+    let slow = Fake::start(move |talk| {
+        while let Some(said) = talk.hear() {
+            let is_over = said.words()[0] == "get" && may_go.lock().unwrap().recv().is_err();
+            if is_over || !talk.say(echo(&said)) {
+                return;
+            }
+        }
+    });
+    let nodes = [quick.address(), slow.address()];
+    let ketch = Ketch::start(&pool(&nodes, "request_timeout: 60s"));
+    let placed = place(&ketch, &nodes, (0..100).map(|number| format!("key-{number}")));
+    let key_of = |node| &*placed.iter().find(|placed| placed.owner == node).unwrap().key;
+    let item = |key: &str| format!("VALUE {key} 0 {}\r\n{key}\r\nEND\r\n", key.len());
+    let mut client = Client::connect(ketch.memcached);
+    for _ in 0..20 {
+        client.expect(format!("get {}\r\nget {}\r\n", key_of(0), key_of(1)), item(key_of(0)));
+        go.send(()).unwrap();
+        client.expect("", item(key_of(1)));
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! A reply does not wake the client's session, which has nothing to do with it: the outlet goes on the worker's list of
 //! those that are [`Due`], and all that are on it are written together, behind the nodes that were heard in the same
-//! turn. A session is woken for what only it can do: to wait for a full socket, to read on, to end.
+//! turn. Replies of a pipeline wait a moment for each other there, and leave in one system call. A session is woken for what only it can do: to wait for a full socket, to read on, to end.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -13,14 +13,18 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::BufMut;
 use tokio::io::{AsyncReadExt, AsyncWrite};
+use tokio::time::Instant;
 
 use super::due::Due;
 use super::replies::Replies;
 use super::worker::Close;
-use crate::memory::Charge;
+use crate::memory::{Charge, LARGE};
 use crate::metrics::DoorCells;
 use crate::net::Stream;
 use crate::wire::Outbox;
+
+/// So often a client's replies leave as they come, after some have waited for others in vain: it asks slow nodes too.
+const HASTE: u8 = 8;
 
 /// What a client's session and the worker's list share.
 pub(super) struct Outlet {
@@ -28,6 +32,10 @@ pub(super) struct Outlet {
     due: Rc<Due>,
     /// Whether a reply has come whose turn it is, and was not collected yet.
     is_due: Cell<bool>,
+    /// Until when what is due waits for what is still owed.
+    held: Cell<Option<Instant>>,
+    /// So often it does not.
+    haste: Cell<u8>,
     /// What the client is owed.
     pub(super) replies: Rc<Replies>,
     stream: RefCell<Stream>,
@@ -61,6 +69,8 @@ impl Outlet {
             me: me.clone(),
             due,
             is_due: Cell::new(false),
+            held: Cell::new(None),
+            haste: Cell::new(0),
             replies: Replies::new(charge, share, me.clone()),
             stream: RefCell::new(stream),
             cells,
@@ -106,12 +116,46 @@ impl Outlet {
         }
     }
 
-    /// A reply has come whose turn it is.
+    /// A reply has come whose turn it is, or with `all` the last that the client is owed.
     #[inline]
-    pub(super) fn note(&self) {
-        if !self.is_due.replace(true) {
+    pub(super) fn note(&self, all: bool) {
+        let is_news = !self.is_due.replace(true);
+        if is_news || all && self.held.take().is_some() {
             self.enlist();
         }
+    }
+
+    /// Whether what is due may wait for what the client is still owed. To be asked once each time that something is due.
+    ///
+    /// It may not where the client waits for it to leave, so that it may be read from, nor where much would be held, nor
+    /// for some times after it was in vain.
+    pub(super) fn may_wait(&self) -> bool {
+        let is_partial = self.attention.get() == Attention::Reading && !self.replies.are_whole();
+        if !is_partial || self.replies.charge().held() >= LARGE {
+            return false;
+        }
+        let haste = self.haste.get();
+        self.haste.set(haste.saturating_sub(1));
+        haste == 0
+    }
+
+    /// What is due waits until then; `false` where it waits already.
+    pub(super) fn hold(&self, until: Instant) -> bool {
+        if self.held.get().is_some() {
+            return false;
+        }
+        self.held.set(Some(until));
+        true
+    }
+
+    /// Whether what is due still waits until then.
+    pub(super) fn is_held(&self, until: Instant) -> bool {
+        self.held.get() == Some(until)
+    }
+
+    /// It has waited in vain.
+    pub(super) fn hasten(&self) {
+        self.haste.set(HASTE);
     }
 
     #[inline]
@@ -155,6 +199,7 @@ impl Outlet {
         if !self.is_due.replace(false) {
             return Ok(Poll::Ready(()));
         }
+        self.held.set(None);
         self.replies.collect(desk);
         let (_, result) = self.send(desk, cx);
         if !desk.is_empty() {

@@ -112,15 +112,15 @@ impl Replies {
         let mut queue = self.queue.borrow_mut();
         queue.slots.push_back(slot);
         if queue.slots.len() == 1 {
-            self.tell();
+            self.tell(true);
         }
     }
 
-    /// Tells the outlet that a reply is here whose turn it is.
+    /// Tells the outlet that a reply is here whose turn it is, or with `all` the last that is owed.
     #[inline]
-    fn tell(&self) {
+    fn tell(&self, all: bool) {
         if let Some(outlet) = self.outlet.upgrade() {
-            outlet.note();
+            outlet.note(all);
         }
     }
 
@@ -190,8 +190,9 @@ impl Receive for Replies {
             self.charge.tell();
             *answer = Some(Reply::never_sent(FailureKind::Memory));
         }
-        if place == 0 {
-            self.tell();
+        let all = queue.open == 0;
+        if place == 0 || all {
+            self.tell(all);
         }
     }
 }
