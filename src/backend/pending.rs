@@ -94,6 +94,9 @@ impl Line {
         self.overdue = self.overdue.saturating_sub(1);
         self.stamped = self.stamped.saturating_sub(1);
         let pending = self.entries.pop_front()?;
+        if self.entries.is_empty() {
+            self.entries.clear(); // begins at its front again, which is in the cache
+        }
         self.early -= usize::from(pending.early);
         Some(pending)
     }

@@ -141,6 +141,9 @@ impl Replies {
             queue.first += 1;
             queue.slots.pop_front();
         }
+        if queue.slots.is_empty() {
+            queue.slots.clear(); // begins at its front again: a client that asks one thing at a time stays in two cache lines
+        }
         self.charge.free(freed);
     }
 
