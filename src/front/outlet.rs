@@ -2,7 +2,8 @@
 //!
 //! A reply does not wake the client's session, which has nothing to do with it: the outlet goes on the worker's list of
 //! those that are [`Due`], and all that are on it are written together, behind the nodes that were heard in the same
-//! turn. Replies of a pipeline wait a moment for each other there, and leave in one system call. A session is woken for what only it can do: to wait for a full socket, to read on, to end.
+//! turn. Replies of a pipeline wait a moment for each other there. A session is woken for what only it can do: to wait for
+//! a full socket, to read on, to end.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -23,8 +24,8 @@ use crate::metrics::DoorCells;
 use crate::net::Stream;
 use crate::wire::Outbox;
 
-/// So often a client's replies leave as they come, after some have waited for others in vain: it asks slow nodes too.
-const HASTE: u8 = 8;
+/// So often a client is written to as replies come, after some have waited for others in vain: it asks slow nodes too.
+const HASTE: u8 = 16;
 
 /// What a client's session and the worker's list share.
 pub(super) struct Outlet {
@@ -32,9 +33,9 @@ pub(super) struct Outlet {
     due: Rc<Due>,
     /// Whether a reply has come whose turn it is, and was not collected yet.
     is_due: Cell<bool>,
-    /// Until when what is due waits for what is still owed.
+    /// Until when what is due waits for what is still owed: its time in [`Due`], by which it is found there.
     held: Cell<Option<Instant>>,
-    /// So often it does not.
+    /// So often it does not wait.
     haste: Cell<u8>,
     /// What the client is owed.
     pub(super) replies: Rc<Replies>,
@@ -116,7 +117,7 @@ impl Outlet {
         }
     }
 
-    /// A reply has come whose turn it is, or with `all` the last that the client is owed.
+    /// A reply has come whose turn it is, or with `all` one behind which nothing is owed.
     #[inline]
     pub(super) fn note(&self, all: bool) {
         let is_news = !self.is_due.replace(true);
@@ -125,18 +126,16 @@ impl Outlet {
         }
     }
 
-    /// Whether what is due may wait for what the client is still owed. To be asked once each time that something is due.
+    /// Whether something is due that may wait for what the client is still owed.
     ///
     /// It may not where the client waits for it to leave, so that it may be read from, nor where much would be held, nor
-    /// for some times after it was in vain.
+    /// soon after it was in vain.
     pub(super) fn may_wait(&self) -> bool {
-        let is_partial = self.attention.get() == Attention::Reading && !self.replies.are_whole();
-        if !is_partial || self.replies.charge().held() >= LARGE {
-            return false;
-        }
-        let haste = self.haste.get();
-        self.haste.set(haste.saturating_sub(1));
-        haste == 0
+        self.is_due.get()
+            && !self.replies.are_whole()
+            && self.attention.get() == Attention::Reading
+            && self.haste.get() == 0
+            && self.replies.charge().held() < LARGE
     }
 
     /// What is due waits until then; `false` where it waits already.
@@ -148,13 +147,14 @@ impl Outlet {
         true
     }
 
-    /// Whether what is due still waits until then.
+    /// Whether what is due still waits, and until then.
     pub(super) fn is_held(&self, until: Instant) -> bool {
         self.held.get() == Some(until)
     }
 
     /// It has waited in vain.
-    pub(super) fn hasten(&self) {
+    pub(super) fn let_go(&self) {
+        self.held.set(None);
         self.haste.set(HASTE);
     }
 
@@ -172,6 +172,7 @@ impl Outlet {
         if self.attention.get() == Attention::Writing {
             return;
         }
+        self.haste.set(self.haste.get().saturating_sub(1));
         let all = matches!(self.write(desk, cx), Ok(Poll::Ready(())));
         if !all || self.attention.get() == Attention::Watching {
             self.stir();

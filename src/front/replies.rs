@@ -28,7 +28,7 @@ struct Queue {
     slots: VecDeque<Slot>,
     /// The tag of the first slot.
     first: u64,
-    /// How many of them have no answer yet.
+    /// How many of them have no answer yet that the client will hear.
     open: usize,
     /// How many of those are reads.
     reads: usize,
@@ -92,7 +92,7 @@ impl Replies {
         }
         let mut queue = self.queue.borrow_mut();
         let tag = queue.first + queue.slots.len() as u64;
-        queue.open += 1;
+        queue.open += usize::from(spelling.is_heard());
         queue.reads += usize::from(spelling.is_read());
         queue.slots.push_back(Slot::Node(spelling, None));
         Some(ReplyTo::new(self.clone(), tag))
@@ -112,11 +112,11 @@ impl Replies {
         let mut queue = self.queue.borrow_mut();
         queue.slots.push_back(slot);
         if queue.slots.len() == 1 {
-            self.tell(true);
+            self.tell(true); // it is the only one
         }
     }
 
-    /// Tells the outlet that a reply is here whose turn it is, or with `all` the last that is owed.
+    /// Tells the outlet that a reply is here whose turn it is, or with `all` one behind which nothing is owed.
     #[inline]
     fn tell(&self, all: bool) {
         if let Some(outlet) = self.outlet.upgrade() {
@@ -152,7 +152,7 @@ impl Replies {
         self.queue.borrow().slots.len()
     }
 
-    /// Whether every request has its answer.
+    /// Whether every request has its answer, but for those to which nothing is said.
     pub(super) fn are_whole(&self) -> bool {
         self.queue.borrow().open == 0
     }
@@ -181,7 +181,7 @@ impl Receive for Replies {
         let queue = &mut *self.queue.borrow_mut();
         let place = usize::try_from(tag.wrapping_sub(queue.first)).unwrap_or(usize::MAX);
         let Some(Slot::Node(spelling, answer @ None)) = queue.slots.get_mut(place) else { return };
-        queue.open -= 1;
+        queue.open -= usize::from(spelling.is_heard());
         let weight = reply.weight();
         if spelling.is_read() {
             queue.reads -= 1;

@@ -69,6 +69,13 @@ impl Spelling {
         }
     }
 
+    /// Whether anything may be written.
+    #[inline]
+    #[must_use]
+    pub fn is_heard(&self) -> bool {
+        !matches!(self, Self::Silent)
+    }
+
     /// Whether the reply may bring a value of any size.
     #[inline]
     #[must_use]
