@@ -18,9 +18,9 @@ use crate::wire::Outbox;
 /// So many clients are written to before the others have their turn.
 const TURN: usize = 512;
 
-/// How long replies wait for those that the client is still owed, up to a tick of tokio's clock more: 1 ms. Mostly the
+/// How long replies wait for those that the client is still owed, up to a tick of tokio's clock more: 2 ms. Mostly the
 /// other nodes have answered by then, and all leave in one system call.
-const PATIENCE: Duration = Duration::from_millis(1);
+const PATIENCE: Duration = Duration::from_millis(2);
 
 /// The list. Whoever goes on it first wakes the task that writes: it runs behind the tasks that are ready by then, so that
 /// what several nodes answer to one client leaves in one system call.
