@@ -7,10 +7,11 @@ mod support;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use fastrand::Rng;
 use support::fake::{Fake, Way, relay};
-use support::{Client, Ketch, Memcached, pool};
+use support::{Client, Ketch, Memcached, pool, wait_for};
 
 const WRITERS: usize = 4;
 const KEYS: usize = 8;
@@ -97,12 +98,23 @@ struct Account {
     failed: u64,
 }
 
-/// Has several clients write at once; `at` hears the rounds of the first.
+/// Has several clients write at once; `at` hears the rounds of the first. None of the others gets half way before the first
+/// has a quarter behind it, however the machine deals out its time.
 fn write_to(address: SocketAddr, mut at: impl FnMut(usize) + Send) -> Account {
+    let reached = &AtomicUsize::new(0);
+    let mut lead = move |round| {
+        at(round);
+        reached.store(round, SeqCst);
+    };
+    let follow = move |round| {
+        if round == ROUNDS / 2 {
+            wait_for("the first writer", || (reached.load(SeqCst) >= ROUNDS / 4).then_some(()));
+        }
+    };
     std::thread::scope(|scope| {
-        let first = scope.spawn(move || writer(address, 0, &mut at));
+        let first = scope.spawn(move || writer(address, 0, &mut lead));
         let others: Vec<_> =
-            (1..WRITERS).map(|number| scope.spawn(move || writer(address, number, &mut |_| {}))).collect();
+            (1..WRITERS).map(|number| scope.spawn(move || writer(address, number, &mut { follow }))).collect();
         let mut whole = first.join().unwrap();
         for other in others {
             let other = other.join().unwrap();
