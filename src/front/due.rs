@@ -160,6 +160,14 @@ mod tests {
             || second.answer(Reply::Deleted)
         }
 
+        /// Asks two things; what the client has once one is answered, and what more once both are.
+        fn ask(&mut self) -> [String; 2] {
+            let second = self.begin();
+            let before = self.heard();
+            second();
+            [before, self.heard()]
+        }
+
         /// What the client has once the list was worked off.
         fn heard(&mut self) -> String {
             let (mut desk, mut cx) = (Outbox::new(), Context::from_waker(Waker::noop()));
@@ -197,15 +205,9 @@ mod tests {
         second();
         assert_eq!(bench.heard(), "DELETED\r\n");
         for _ in 0..7 {
-            let second = bench.begin();
-            assert_eq!(bench.heard(), "STORED\r\n");
-            second();
-            assert_eq!(bench.heard(), "DELETED\r\n");
+            assert_eq!(bench.ask(), ["STORED\r\n", "DELETED\r\n"]);
         }
-        let second = bench.begin();
-        assert_eq!(bench.heard(), "");
-        second();
-        assert_eq!(bench.heard(), "STORED\r\nDELETED\r\n");
+        assert_eq!(bench.ask(), ["", "STORED\r\nDELETED\r\n"]);
     }
 
     #[tokio::test(start_paused = true)]
@@ -254,9 +256,6 @@ mod tests {
     async fn replies_do_not_wait_where_their_client_waits_for_them() {
         let mut bench = Bench::new().await;
         bench.outlet.wait(Attention::Watching);
-        let second = bench.begin();
-        assert_eq!(bench.heard(), "STORED\r\n");
-        second();
-        assert_eq!(bench.heard(), "DELETED\r\n");
+        assert_eq!(bench.ask(), ["STORED\r\n", "DELETED\r\n"]);
     }
 }
