@@ -4,6 +4,7 @@
 
 mod cannot_listen;
 mod doors;
+mod socket;
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,7 +14,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Buf;
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, Type};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
@@ -21,11 +22,12 @@ use crate::model::Endpoint;
 
 pub use cannot_listen::CannotListen;
 pub use doors::{Address, Doors, Opening, Purpose};
+pub use socket::Socket;
 
 /// How many clients may wait to be accepted.
 const BACKLOG: i32 = 1024;
 
-/// A connected stream socket.
+/// A connected stream socket that tokio watches: a node's, or one that speaks HTTP.
 ///
 /// Reads go through tokio's `poll_read`, which takes a short read as the sign that the socket is drained: no second system
 /// call asks for `EAGAIN`.
@@ -99,16 +101,6 @@ impl Stream {
         let mut pieces = [io::IoSlice::new(&[]); PIECES];
         let count = out.chunks_vectored(&mut pieces);
         Pin::new(self).poll_write_vectored(cx, &pieces[..count])
-    }
-
-    /// Waits until there is something to read, or the peer has ended its side: for whoever has just had a short read,
-    /// this costs less than to try another.
-    #[inline]
-    pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self {
-            Self::Tcp(stream) => stream.poll_read_ready(cx),
-            Self::Unix(stream) => stream.poll_read_ready(cx),
-        }
     }
 
     /// Has the kernel drop what was written and not sent, when the stream is closed: it must not arrive later.
@@ -265,7 +257,7 @@ impl Drop for SocketFile {
 }
 
 fn bind_tcp(address: SocketAddr) -> io::Result<Listener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    let socket = socket2::Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;

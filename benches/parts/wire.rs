@@ -5,7 +5,7 @@ use std::hint::black_box;
 use bytes::BytesMut;
 use criterion::{BatchSize, Criterion, Throughput};
 use ketch::model::{Reply, Request};
-use ketch::wire::{Command, CommandDecoder, Outbox, ReplyDecoder, Spelling, encode_reply, encode_request};
+use ketch::wire::{Command, CommandDecoder, Inbox, Outbox, ReplyDecoder, Spelling, encode_reply, encode_request};
 
 use crate::sample::{MANY, get, items, key, multi_get, name, value};
 
@@ -28,7 +28,7 @@ pub fn decode(criterion: &mut Criterion) {
         let bytes = line.repeat(TOGETHER);
         group.throughput(Throughput::Elements(TOGETHER as u64));
         group.bench_function(format!("command, {name}"), |bencher| {
-            let setup = || (CommandDecoder::new(VALUE_SIZE), BytesMut::from(bytes.as_bytes()));
+            let setup = || (CommandDecoder::new(VALUE_SIZE), Inbox::from(bytes.as_bytes()));
             bencher.iter_batched_ref(
                 setup,
                 |(decoder, buffer)| {

@@ -64,7 +64,7 @@ impl Due {
             let Some(outlet) = self.list.borrow_mut().pop_front() else { break };
             match outlet.may_wait() {
                 true => waiting.add(&outlet),
-                false => outlet.settle(desk, cx),
+                false => outlet.settle(desk),
             }
         }
         let mut list = self.list.borrow_mut();
@@ -129,7 +129,6 @@ mod tests {
     use super::*;
     use crate::memory::{Charge, Memory};
     use crate::model::Reply;
-    use crate::net::Stream;
     use crate::wire::Spelling;
 
     struct Bench {
@@ -144,10 +143,8 @@ mod tests {
             let (client, ours) = UnixStream::pair().unwrap();
             client.set_nonblocking(true).unwrap();
             ours.set_nonblocking(true).unwrap();
-            let ours = tokio::net::UnixStream::from_std(ours).unwrap();
-            ours.writable().await.unwrap();
             let (due, charge) = (Rc::<Due>::default(), Charge::new(&Memory::new(1 << 20, Arc::default())));
-            let outlet = Outlet::new(Stream::Unix(ours), Arc::default(), due.clone(), charge, 1 << 20);
+            let outlet = Outlet::new(ours.into(), Arc::default(), due.clone(), charge, 1 << 20);
             outlet.wait(Attention::Reading);
             Self { due, waiting: Waiting::new(), outlet, client }
         }

@@ -10,6 +10,7 @@ mod idle;
 mod outlet;
 mod replies;
 mod session;
+mod sockets;
 mod statistics;
 mod worker;
 

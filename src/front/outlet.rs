@@ -7,13 +7,12 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
-use std::pin::Pin;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use bytes::BufMut;
-use tokio::io::{AsyncReadExt, AsyncWrite};
+use mio::event::Event;
+use mio::{Registry, Token};
 use tokio::time::Instant;
 
 use super::due::Due;
@@ -21,8 +20,8 @@ use super::replies::Replies;
 use super::worker::Close;
 use crate::memory::{Charge, LARGE};
 use crate::metrics::DoorCells;
-use crate::net::Stream;
-use crate::wire::Outbox;
+use crate::net::Socket;
+use crate::wire::{Inbox, Outbox};
 
 /// So often a client is written to as replies come, after some have waited for others in vain: it asks slow nodes too.
 const HASTE: u8 = 16;
@@ -39,7 +38,7 @@ pub(super) struct Outlet {
     haste: Cell<u8>,
     /// What the client is owed.
     pub(super) replies: Rc<Replies>,
-    stream: RefCell<Stream>,
+    socket: RefCell<Socket>,
     cells: Arc<DoorCells>,
     /// What the socket did not take.
     rest: RefCell<Outbox>,
@@ -63,9 +62,9 @@ pub(super) enum Attention {
 }
 
 impl Outlet {
-    /// The way out by `stream` for replies that are charged to `charge`, and may hold `share` bytes of it even when memory
+    /// The way out by `socket` for replies that are charged to `charge`, and may hold `share` bytes of it even when memory
     /// is scarce.
-    pub(super) fn new(stream: Stream, cells: Arc<DoorCells>, due: Rc<Due>, charge: Charge, share: usize) -> Rc<Self> {
+    pub(super) fn new(socket: Socket, cells: Arc<DoorCells>, due: Rc<Due>, charge: Charge, share: usize) -> Rc<Self> {
         Rc::new_cyclic(|me| Self {
             me: me.clone(),
             due,
@@ -73,7 +72,7 @@ impl Outlet {
             held: Cell::new(None),
             haste: Cell::new(0),
             replies: Replies::new(charge, share, me.clone()),
-            stream: RefCell::new(stream),
+            socket: RefCell::new(socket),
             cells,
             rest: RefCell::default(),
             drains: Cell::new(false),
@@ -99,14 +98,43 @@ impl Outlet {
     }
 
     /// Tells the client that nothing more comes.
-    pub(super) fn shut(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.stream.borrow_mut()).poll_shutdown(cx)
+    pub(super) fn shut(&self) -> io::Result<()> {
+        self.socket.borrow().shut()
     }
 
-    /// The session, whose task this is, runs.
-    pub(super) fn begin(&self, cx: &Context<'_>) {
-        self.attention.set(Attention::Writing);
+    /// Has the kernel tell of the socket by `token`.
+    pub(super) fn register(&self, registry: &Registry, token: Token) -> io::Result<()> {
+        self.socket.borrow().register(registry, token)
+    }
+
+    /// Has it tell no more.
+    pub(super) fn deregister(&self, registry: &Registry) {
+        self.socket.borrow().deregister(registry);
+    }
+
+    /// The kernel has told of the socket; whether that is news to the session.
+    #[inline]
+    pub(super) fn hear(&self, event: &Event) -> bool {
+        let mut socket = self.socket.borrow_mut();
+        socket.hear(event);
+        socket.is_readable() || !self.is_empty()
+    }
+
+    /// This is the session's task.
+    pub(super) fn know(&self, cx: &Context<'_>) {
         self.session.borrow_mut().clone_from(cx.waker());
+    }
+
+    /// Does something as the session's task, outside of it.
+    #[inline]
+    pub(super) fn act<T>(&self, act: impl FnOnce(&mut Context<'_>) -> T) -> T {
+        act(&mut Context::from_waker(&self.session.borrow()))
+    }
+
+    /// The session runs.
+    #[inline]
+    pub(super) fn begin(&self) {
+        self.attention.set(Attention::Writing);
     }
 
     /// The session waits.
@@ -168,12 +196,12 @@ impl Outlet {
     }
 
     /// Writes what is due, and has the session see to what that leaves.
-    pub(super) fn settle(&self, desk: &mut Outbox, cx: &mut Context<'_>) {
+    pub(super) fn settle(&self, desk: &mut Outbox) {
         if self.attention.get() == Attention::Writing {
             return;
         }
         self.haste.set(self.haste.get().saturating_sub(1));
-        let all = matches!(self.write(desk, cx), Ok(Poll::Ready(())));
+        let all = matches!(self.write(desk), Ok(Poll::Ready(())));
         if !all || self.attention.get() == Attention::Watching {
             self.stir();
         }
@@ -182,14 +210,14 @@ impl Outlet {
     /// Writes every reply whose turn it is; pending when the socket is full. What it did not take stays, after an error
     /// too.
     #[inline]
-    pub(super) fn write(&self, desk: &mut Outbox, cx: &mut Context<'_>) -> io::Result<Poll<()>> {
-        if self.is_due.get() || !self.is_empty() { self.write_out(desk, cx) } else { Ok(Poll::Ready(())) }
+    pub(super) fn write(&self, desk: &mut Outbox) -> io::Result<Poll<()>> {
+        if self.is_due.get() || !self.is_empty() { self.write_out(desk) } else { Ok(Poll::Ready(())) }
     }
 
-    fn write_out(&self, desk: &mut Outbox, cx: &mut Context<'_>) -> io::Result<Poll<()>> {
+    fn write_out(&self, desk: &mut Outbox) -> io::Result<Poll<()>> {
         let mut rest = self.rest.borrow_mut();
         if !rest.is_empty() {
-            let (count, result) = self.send(&mut rest, cx);
+            let (count, result) = self.send(&mut rest);
             self.replies.charge().free(count);
             self.drains.set(self.drains.get() || count > 0);
             if !matches!(result, Ok(Poll::Ready(()))) {
@@ -202,7 +230,7 @@ impl Outlet {
         }
         self.held.set(None);
         self.replies.collect(desk);
-        let (_, result) = self.send(desk, cx);
+        let (_, result) = self.send(desk);
         if !desk.is_empty() {
             std::mem::swap(desk, &mut rest);
             self.replies.charge().keep(rest.len());
@@ -210,28 +238,30 @@ impl Outlet {
         result
     }
 
-    fn send(&self, out: &mut Outbox, cx: &mut Context<'_>) -> (usize, io::Result<Poll<()>>) {
-        let (count, result) = self.stream.borrow_mut().write_from(out, cx);
+    fn send(&self, out: &mut Outbox) -> (usize, io::Result<Poll<()>>) {
+        let (count, result) = self.socket.borrow_mut().write_from(out);
         self.cells.bytes_written.add(count as u64);
         (count, result)
     }
 
-    /// Reads what has come behind what `input` holds, as far as there is room; how much that was, 0 at the end.
-    pub(super) fn read(&self, input: &mut impl BufMut, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let mut stream = self.stream.borrow_mut();
-        let read = std::pin::pin!(stream.read_buf(input)).poll(cx);
-        if let Poll::Ready(Ok(count)) = &read {
-            self.cells.bytes_read.add(*count as u64);
+    /// Reads at most `most` bytes behind what `input` holds, as far as there is room; how much that was, 0 at the end.
+    /// Pending when nothing has come.
+    #[inline]
+    pub(super) fn read(&self, input: &mut Inbox, most: usize) -> io::Result<Poll<usize>> {
+        let read = self.socket.borrow_mut().read(input.end(), most);
+        if let Ok(Poll::Ready(count)) = read {
+            self.cells.bytes_read.add(count as u64);
         }
         read
     }
 
-    /// Whether there may be something to read, which is asked after a read that left room.
-    pub(super) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.stream.borrow().poll_readable(cx)
+    /// Whether there may be something to read.
+    #[inline]
+    pub(super) fn is_readable(&self) -> bool {
+        self.socket.borrow().is_readable()
     }
 
-    fn stir(&self) {
+    pub(super) fn stir(&self) {
         self.session.borrow().wake_by_ref();
     }
 }

@@ -3,6 +3,7 @@
 //! The bytes of a turn are read into and written from the worker's [`Desk`]; only what is left over stays: half a command
 //! with the session, what the socket did not take with the outlet. So an idle client costs no buffer.
 
+use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
@@ -10,7 +11,8 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
+use mio::event::Event;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::idle::Idle;
@@ -18,9 +20,9 @@ use super::outlet::{Attention, Outlet};
 use super::replies::Replies;
 use super::statistics::statistics;
 use super::worker::{Entrance, Station};
-use crate::memory::{LARGE, Place, make_room};
+use crate::memory::{LARGE, Place};
 use crate::topology::View;
-use crate::wire::{Closing, Command, CommandDecoder, Outbox};
+use crate::wire::{Closing, Command, CommandDecoder, Inbox, Outbox};
 
 /// Room for one read.
 const CHUNK: usize = 64 * 1024;
@@ -42,7 +44,7 @@ const QUIET: Duration = Duration::from_millis(100);
 /// Buffers that the sessions of a worker use in turn; between two turns both are empty.
 #[derive(Default)]
 pub(super) struct Desk {
-    input: BytesMut,
+    input: Inbox,
     pub(super) output: Outbox,
 }
 
@@ -55,7 +57,7 @@ pub(super) struct Session {
     /// Those of the outlet.
     replies: Rc<Replies>,
     /// Half a command.
-    input: BytesMut,
+    input: Inbox,
     /// How much of the charge is for `input`.
     held: usize,
     /// The turn of the large value that `input` has the beginning of.
@@ -67,6 +69,8 @@ pub(super) struct Session {
     idle: Option<Idle>,
     /// Everything was said; how long the client has to take it.
     lingers: Option<(Instant, Pin<Box<Sleep>>)>,
+    /// The client has left.
+    is_over: bool,
 }
 
 impl Session {
@@ -75,20 +79,47 @@ impl Session {
         let idle = limits.client_idle.map(|limit| Idle::new(limit, None));
         let decoder = CommandDecoder::new(limits.value_size);
         let replies = outlet.replies.clone();
-        let (input, held, place, ended, paused) = (BytesMut::new(), 0, None, false, false);
-        let lingers = None;
-        Self { station, entrance, decoder, outlet, replies, input, held, place, ended, paused, idle, lingers }
+        let (input, held, place, ended, paused) = (Inbox::new(), 0, None, false, false);
+        let (lingers, is_over) = (None, false);
+        Self { station, entrance, decoder, outlet, replies, input, held, place, ended, paused, idle, lingers, is_over }
     }
 
-    /// Serves the client until it leaves. Dropping the future closes the connection; what was asked goes on.
-    pub(super) async fn run(mut self) {
+    /// Serves the client until it leaves, beside what [`Self::hear`] does. Dropping the future closes the connection; what
+    /// was asked goes on.
+    pub(super) async fn run(session: Rc<RefCell<Self>>) {
         // A client that breaks its connection is not news.
-        let _ = poll_fn(|cx| self.poll(cx)).await;
+        let _ = poll_fn(|cx| session.borrow_mut().poll(cx)).await;
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.is_over {
+            return Poll::Ready(Ok(()));
+        }
+        self.outlet.know(cx);
+        self.work(cx)
+    }
+
+    /// The kernel has told of the client: does outside of the session's task what that would do.
+    #[inline]
+    pub(super) fn hear(&mut self, event: &Event) {
+        if self.is_over || !self.outlet.hear(event) {
+            return;
+        }
+        let outlet = self.outlet.clone();
+        if outlet.act(|cx| self.work(cx)).is_ready() {
+            self.end();
+        }
+    }
+
+    /// Nothing more is done here: the task ends, and the connection with it.
+    pub(super) fn end(&mut self) {
+        self.is_over = true;
+        self.outlet.stir();
+    }
+
+    fn work(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let station = self.station.clone();
-        self.outlet.begin(cx);
+        self.outlet.begin();
         let turn = self.turn(&mut station.desk.borrow_mut(), cx);
         self.outlet.wait(self.attention());
         turn
@@ -109,11 +140,10 @@ impl Session {
             self.ended = true;
             self.hold();
         }
-        let mut drained = false;
         for _ in 0..TURN {
-            let blocked = self.outlet.write(&mut desk.output, cx)?.is_pending();
+            let blocked = self.outlet.write(&mut desk.output)?.is_pending();
             if blocked || self.is_full() {
-                return self.wait(cx);
+                return self.wait(desk, cx);
             }
             if self.paused {
                 self.ask();
@@ -121,28 +151,24 @@ impl Session {
                 continue;
             }
             if self.ended {
-                return self.rest(cx);
+                return self.rest(desk, cx);
             }
-            if self.is_to_wait() || drained && self.outlet.poll_readable(cx)?.is_pending() {
-                return self.wait(cx);
-            }
-            match self.read(desk, cx) {
-                Poll::Ready(result) => drained = result?,
-                Poll::Pending => return self.wait(cx),
+            if self.is_to_wait() || self.read(desk)?.is_pending() {
+                return self.wait(desk, cx);
             }
         }
         cx.waker().wake_by_ref(); // more may have come, but it is the others' turn
-        self.rest(cx)
+        self.rest(desk, cx)
     }
 
     /// Waits for the client, or for the turn of its value; if that is over, the value is refused.
     #[inline]
-    fn wait(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn wait(&mut self, desk: &mut Desk, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.place.as_ref().is_some_and(|place| place.is_over(cx)) {
             self.abandon();
             cx.waker().wake_by_ref(); // there is something to say
         }
-        self.rest(cx)
+        self.rest(desk, cx)
     }
 
     /// Whether the client is not read from before there is room for its value.
@@ -152,9 +178,9 @@ impl Session {
     }
 
     /// Ends the session when there is nothing left to do, else waits.
-    fn rest(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn rest(&mut self, desk: &mut Desk, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.ended && !self.paused && self.replies.owed() == 0 && self.outlet.is_empty() {
-            return self.leave(cx);
+            return self.leave(desk, cx);
         }
         if self.is_to_wait() {
             self.idle.iter_mut().for_each(Idle::hear); // it is not the client that is silent
@@ -170,18 +196,19 @@ impl Session {
 
     /// Ends at once, unless it is ketch that ends and the client may go on asking: to close in the face of that would have
     /// the kernel drop what the client has not taken yet.
-    fn leave(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn leave(&mut self, desk: &mut Desk, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !self.outlet.is_closing() {
             return Poll::Ready(Ok(()));
         }
         if self.lingers.is_none() {
-            ready!(self.outlet.shut(cx))?;
+            self.outlet.shut()?;
         }
         let begin = Instant::now();
         let (end, alarm) = self.lingers.get_or_insert_with(|| (begin + LINGER, Box::pin(sleep_until(begin + QUIET))));
-        let mut unheard = [0; 4096];
         while alarm.as_mut().poll(cx).is_pending() {
-            if ready!(self.outlet.read(&mut &mut unheard[..], cx))? == 0 {
+            desk.input.clear();
+            desk.input.make_room(SIP, CHUNK);
+            if ready!(self.outlet.read(&mut desk.input, SIP)?) == 0 {
                 break;
             }
             alarm.as_mut().reset((Instant::now() + QUIET).min(*end));
@@ -194,35 +221,34 @@ impl Session {
         self.replies.are_full(PIPELINE)
     }
 
-    /// Reads once, and asks all that was read; whether that was all that had come. Pending when nothing had.
-    fn read(&mut self, desk: &mut Desk, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+    /// Reads once, and asks all that was read. Pending when nothing has come.
+    fn read(&mut self, desk: &mut Desk) -> io::Result<Poll<()>> {
+        if !self.outlet.is_readable() {
+            return Ok(Poll::Pending);
+        }
         let borrowed = self.input.is_empty();
         if borrowed {
             std::mem::swap(&mut self.input, &mut desk.input);
         }
-        let read = self.fill(cx);
-        match &read {
-            Poll::Ready(Ok((0, _))) => self.ended = true,
-            Poll::Ready(Ok(_)) => self.heard(),
-            Poll::Pending | Poll::Ready(Err(_)) => {}
+        let read = self.fill();
+        match read {
+            Ok(Poll::Ready(0)) => self.ended = true,
+            Ok(Poll::Ready(_)) => self.heard(),
+            Ok(Poll::Pending) | Err(_) => {}
         }
         if borrowed {
             self.give_back(desk);
         }
         self.hold();
-        read.map_ok(|(_, drained)| drained)
+        read.map(|read| read.map(drop))
     }
 
-    /// How much came, and whether there was room for more.
-    fn fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(usize, bool)>> {
+    fn fill(&mut self) -> io::Result<Poll<usize>> {
         let most = if self.place.is_some() { GROWTH.max(TRUST * self.input.len()) } else { CHUNK };
         let room = self.decoder.wanted().min(most).max(CHUNK / 4);
-        make_room(&mut self.input, room, CHUNK);
-        if self.place.is_none() && self.station.memory().is_sought() {
-            return self.outlet.read(&mut (&mut self.input).limit(SIP), cx).map_ok(|count| (count, count < SIP));
-        }
-        let room = self.input.capacity() - self.input.len();
-        self.outlet.read(&mut self.input, cx).map_ok(|count| (count, count < room))
+        self.input.make_room(room, CHUNK);
+        let sips = self.place.is_none() && self.station.memory().is_sought();
+        self.outlet.read(&mut self.input, if sips { SIP } else { usize::MAX })
     }
 
     fn heard(&mut self) {
@@ -252,8 +278,8 @@ impl Session {
     /// Returns the worker's buffer; half a command moves to one of its own.
     fn give_back(&mut self, desk: &mut Desk) {
         let rest = match self.input.len() {
-            0 => BytesMut::new(),
-            len if len < CHUNK / 2 => BytesMut::from(&self.input[..]),
+            0 => Inbox::new(),
+            len if len < CHUNK / 2 => Inbox::from(&self.input[..]),
             _ => return, // so much of it that a new one for the worker costs less
         };
         desk.input = std::mem::replace(&mut self.input, rest);
@@ -268,7 +294,7 @@ impl Session {
                 return;
             }
             if self.input.is_empty() {
-                self.input = BytesMut::new();
+                self.input = Inbox::new();
             }
         }
         self.hold_more();
@@ -306,7 +332,7 @@ impl Session {
 
     /// Drops the beginning of what will never be whole, since nothing more is read. Its place is for the next one.
     fn forgo(&mut self) -> Option<Place> {
-        self.input = BytesMut::new();
+        self.input = Inbox::new();
         self.place.take()
     }
 

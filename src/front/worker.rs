@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use mio::Poll;
 use slab::Slab;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -15,6 +16,7 @@ use super::due::Due;
 use super::http;
 use super::outlet::Outlet;
 use super::session::{Desk, Session};
+use super::sockets::Sockets;
 use crate::config::Limits;
 use crate::memory::{Charge, Memory};
 use crate::metrics::{Door, DoorCells, Hub, WorkerCells};
@@ -55,11 +57,14 @@ impl Worker {
         let cells = hub.worker(index);
         let post = Post { sender, cells };
         let (current, hub) = (current.clone(), hub.clone());
-        let runtime = move || {
-            Builder::new_current_thread().enable_all().event_interval(TURN).build_local(LocalOptions::default())
+        let made = move || -> io::Result<_> {
+            let mut builder = Builder::new_current_thread();
+            Ok((builder.enable_all().event_interval(TURN).build_local(LocalOptions::default())?, Sockets::new()?))
         };
-        let work = move || match runtime() {
-            Ok(runtime) => runtime.block_on(async { Station::open(index, &current, hub).work(letters).await }),
+        let work = move || match made() {
+            Ok((runtime, (sockets, set))) => runtime.block_on(async {
+                Station::open(index, &current, hub, sockets).work(letters, set).await;
+            }),
             Err(error) => tracing::error!(worker = index, %error, "cannot make a runtime"),
         };
         let thread = std::thread::Builder::new().name(format!("ketch-worker-{index}")).spawn(work)?;
@@ -130,6 +135,7 @@ pub(super) struct Station {
     pub(super) cells: Arc<WorkerCells>,
     pub(super) desk: RefCell<Desk>,
     pub(super) due: Rc<Due>,
+    pub(super) sockets: Sockets,
     memory: Rc<Memory>,
     outlook: RefCell<Outlook>,
     sessions: RefCell<Slab<Rc<dyn Close>>>,
@@ -144,7 +150,7 @@ struct Outlook {
 }
 
 impl Station {
-    fn open(index: usize, current: &Current, hub: Hub) -> Rc<Self> {
+    fn open(index: usize, current: &Current, hub: Hub, sockets: Sockets) -> Rc<Self> {
         let cells = hub.worker(index);
         let mut lookout = current.lookout();
         let topology = lookout.topology().clone();
@@ -156,6 +162,7 @@ impl Station {
             cells,
             desk: RefCell::default(),
             due: Rc::default(),
+            sockets,
             memory,
             outlook: RefCell::new(Outlook { lookout, view }),
             sessions: RefCell::default(),
@@ -191,8 +198,9 @@ impl Station {
         }
     }
 
-    async fn work(self: Rc<Self>, mut letters: UnboundedReceiver<Letter>) {
+    async fn work(self: Rc<Self>, mut letters: UnboundedReceiver<Letter>, set: Poll) {
         tokio::task::spawn_local(Due::serve(self.clone()));
+        tokio::task::spawn_local(Sockets::serve(self.clone(), set));
         while let Some(letter) = letters.recv().await {
             match letter {
                 Letter::Client(client, speech, door) => self.serve(client, speech, &door),
@@ -203,26 +211,35 @@ impl Station {
     }
 
     fn serve(self: &Rc<Self>, client: Accepted, speech: Speech, door: &Door) {
-        let stream = match client.adopt() {
-            Ok(stream) => stream,
-            Err(error) => {
-                self.cells.clients.lower();
-                return tracing::warn!(%error, "cannot serve a client");
-            }
-        };
         let entrance = Entrance { number: door.number, cells: door.worker(self.index) };
-        let cells = entrance.cells.clone();
-        match speech {
-            Speech::Memcached => {
-                let charge = Charge::new(&self.memory);
-                let outlet = Outlet::new(stream, cells.clone(), self.due.clone(), charge, self.limits().client_buffer);
-                self.attend(cells, outlet.clone(), Session::new(self.clone(), outlet, entrance).run());
-            }
-            Speech::Http => {
-                let client = Rc::new(http::Client::default());
-                self.attend(cells, client.clone(), client.serve(self.clone(), stream, entrance));
-            }
+        let served = match speech {
+            Speech::Memcached => self.serve_memcached(client, entrance),
+            Speech::Http => self.serve_http(client, entrance),
+        };
+        if let Err(error) = served {
+            self.cells.clients.lower();
+            tracing::warn!(%error, "cannot serve a client");
         }
+    }
+
+    fn serve_memcached(self: &Rc<Self>, client: Accepted, entrance: Entrance) -> io::Result<()> {
+        let (cells, charge) = (entrance.cells.clone(), Charge::new(&self.memory));
+        let outlet = Outlet::new(client.into(), cells.clone(), self.due.clone(), charge, self.limits().client_buffer);
+        let session = Rc::new(RefCell::new(Session::new(self.clone(), outlet.clone(), entrance)));
+        let number = self.sockets.add(session.clone(), &outlet)?;
+        let station = self.clone();
+        self.attend(cells, outlet.clone(), async move {
+            Session::run(session).await;
+            station.sockets.remove(number, &outlet);
+        });
+        Ok(())
+    }
+
+    fn serve_http(self: &Rc<Self>, client: Accepted, entrance: Entrance) -> io::Result<()> {
+        let (stream, client) = (client.adopt()?, Rc::new(http::Client::default()));
+        let cells = entrance.cells.clone();
+        self.attend(cells, client.clone(), client.serve(self.clone(), stream, entrance));
+        Ok(())
     }
 
     /// Runs a session until it ends; it can be closed meanwhile.

@@ -2,8 +2,10 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use super::decoder::SPLIT;
 use super::node::Garbage;
+
+/// Values of this size and more are split off the buffer that they were read into, smaller ones copied out of it: 16 KiB.
+pub(super) const SPLIT: usize = 16 * 1024;
 
 /// Where the line at the front of `unread` ends; `None` when its end has not come. `scanned` is how much of it has
 /// been looked at, and no byte is looked at twice.

@@ -2,9 +2,10 @@
 
 use std::rc::Rc;
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::Bytes;
 
 use super::command::{Closing, Command, Spelling};
+use super::inbox::Inbox;
 use super::word::Words;
 use super::{classic, meta};
 use crate::model::{Expiry, Key, Meta, Request, Store, StoreMode};
@@ -14,9 +15,6 @@ pub const MAX_READ_LINE: usize = 1024 * 1024;
 
 /// memcached waits no longer for the end of any other line, in bytes.
 const MAX_LINE: usize = 2048;
-
-/// Values of this size and more are split off the read buffer, smaller ones copied out of it: 16 KiB.
-pub(super) const SPLIT: usize = 16 * 1024;
 
 /// The first byte of memcached's binary protocol.
 const BINARY: u8 = 0x80;
@@ -93,7 +91,7 @@ impl CommandDecoder {
     /// Takes the next command off the front of `buffer`; `None` when more bytes are needed.
     ///
     /// Bad input is a [`Command`] too. Consumes what it has understood: call it again until it says `None`.
-    pub fn decode(&mut self, buffer: &mut BytesMut) -> Option<Command> {
+    pub fn decode(&mut self, buffer: &mut Inbox) -> Option<Command> {
         loop {
             match &mut self.state {
                 State::Start => {
@@ -147,7 +145,7 @@ impl CommandDecoder {
     /// what came of it and what is still to come; a line of more than 2,048 bytes is the end of the connection.
     ///
     /// `None` when nothing of size is awaited. To be called when [`Self::decode`] has said `None` to this `buffer`.
-    pub fn abandon(&mut self, buffer: &mut BytesMut) -> Option<Command> {
+    pub fn abandon(&mut self, buffer: &mut Inbox) -> Option<Command> {
         match std::mem::replace(&mut self.state, State::Line { scanned: 0 }) {
             State::Value(awaited) => {
                 self.state = State::Swallow { left: awaited.len + 2 };
@@ -172,7 +170,7 @@ impl CommandDecoder {
 
     /// The line that ends at `end`. `None` when it opens a value that is not whole yet.
     #[inline]
-    fn line(&mut self, buffer: &mut BytesMut, end: usize) -> Option<Command> {
+    fn line(&mut self, buffer: &mut Inbox, end: usize) -> Option<Command> {
         let line = match &buffer[..end] {
             // A lone CR is a word of its own to memcached.
             [_, .., b'\r'] => &buffer[..end - 1],
@@ -193,7 +191,7 @@ impl CommandDecoder {
 
     /// The command whose value is the next, if that is whole.
     #[inline]
-    fn await_value(&mut self, awaited: Awaited, buffer: &mut BytesMut) -> Option<Command> {
+    fn await_value(&mut self, awaited: Awaited, buffer: &mut Inbox) -> Option<Command> {
         if buffer.len() >= awaited.len + 2 {
             return Some(awaited.complete(buffer));
         }
@@ -203,14 +201,14 @@ impl CommandDecoder {
     }
 
     /// The awaited value, which is whole.
-    fn value(&mut self, buffer: &mut BytesMut) -> Option<Command> {
+    fn value(&mut self, buffer: &mut Inbox) -> Option<Command> {
         match std::mem::replace(&mut self.state, State::Line { scanned: 0 }) {
             State::Value(awaited) => Some(awaited.complete(buffer)),
             _ => None,
         }
     }
 
-    fn close(&mut self, closing: Closing, buffer: &mut BytesMut) -> Command {
+    fn close(&mut self, closing: Closing, buffer: &mut Inbox) -> Command {
         buffer.clear();
         self.state = State::Closed;
         Command::Close(closing)
@@ -256,21 +254,15 @@ pub(super) fn too_large(key: &Key, flags: u32, len: usize, value_size: usize) ->
 impl Awaited {
     /// Takes the value, which is whole, off `buffer`.
     #[inline]
-    fn complete(self, buffer: &mut BytesMut) -> Command {
+    fn complete(self, buffer: &mut Inbox) -> Command {
         let len = self.len;
         let ends_well = buffer[len..].starts_with(b"\r\n");
-        let value = if !ends_well {
+        if !ends_well {
             buffer.advance(len + 2);
             return self.head.bad_chunk();
-        } else if len < SPLIT {
-            let value = Bytes::copy_from_slice(&buffer[..len]);
-            buffer.advance(len + 2);
-            value
-        } else {
-            let value = buffer.split_to(len).freeze();
-            buffer.advance(2);
-            value
-        };
+        }
+        let value = buffer.take(len);
+        buffer.advance(2);
         self.head.with(value)
     }
 }
@@ -318,8 +310,8 @@ mod tests {
     use super::*;
 
     /// What the decoder, which waits for more behind `said`, makes of it when there is no memory.
-    fn abandoned(said: &str) -> (CommandDecoder, BytesMut, Option<Command>) {
-        let (mut decoder, mut buffer) = (CommandDecoder::new(1024 * 1024), BytesMut::from(said));
+    fn abandoned(said: &str) -> (CommandDecoder, Inbox, Option<Command>) {
+        let (mut decoder, mut buffer) = (CommandDecoder::new(1024 * 1024), Inbox::from(said.as_bytes()));
         assert_eq!(decoder.decode(&mut buffer), None);
         let command = decoder.abandon(&mut buffer);
         (decoder, buffer, command)
@@ -341,7 +333,7 @@ mod tests {
             assert_eq!(command, answer, "{line}");
             assert_eq!(decoder.decode(&mut buffer), None);
             assert!(buffer.is_empty());
-            buffer.extend_from_slice(b"123456\r\nmn\r\n");
+            buffer.end().extend_from_slice(b"123456\r\nmn\r\n");
             assert_eq!(decoder.decode(&mut buffer), Some(Command::MetaNoop));
         }
     }
@@ -350,7 +342,7 @@ mod tests {
     fn an_abandoned_line_ends_the_connection_if_it_is_long() {
         let (mut decoder, mut buffer, command) = abandoned("get a b");
         assert_eq!(command, None);
-        buffer.extend_from_slice(b"\r\n");
+        buffer.end().extend_from_slice(b"\r\n");
         assert!(matches!(decoder.decode(&mut buffer), Some(Command::Ask { .. })));
         let (_, buffer, command) = abandoned(&format!("get {}", "key ".repeat(1000)));
         assert_eq!(command, Some(Command::Close(Closing::LongRead)));

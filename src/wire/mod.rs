@@ -24,6 +24,7 @@ mod command;
 mod cut;
 mod decoder;
 mod found;
+mod inbox;
 mod meta;
 mod node;
 mod number;
@@ -34,6 +35,7 @@ mod word;
 
 pub use command::{Closing, Command, Spelling};
 pub use decoder::{CommandDecoder, MAX_READ_LINE};
+pub use inbox::Inbox;
 pub use meta::AnswerLine;
 pub use node::{Garbage, ReplyDecoder, encode_request};
 pub use outbox::Outbox;

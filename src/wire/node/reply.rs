@@ -7,7 +7,8 @@ use super::Garbage;
 use super::line::{self, MetaLine};
 use super::request::touch_line_end;
 use crate::model::{FailureKind, Item, Items, Key, Keys, Meta, MetaReply, MetaStatus, Read, Reply, Request};
-use crate::wire::decoder::{SPLIT, TOO_LARGE};
+use crate::wire::cut::SPLIT;
+use crate::wire::decoder::TOO_LARGE;
 use crate::wire::found::Found;
 use crate::wire::{cut, number};
 

@@ -172,11 +172,11 @@ fn an_item_too_large_is_forgotten_and_swallowed() {
 #[test]
 fn nothing_is_kept_of_a_value_that_is_only_announced() {
     let mut decoder = CommandDecoder::new(VALUE_SIZE);
-    let mut buffer = BytesMut::from(&b"set a 0 0 1073741824\r\n"[..]);
+    let mut buffer = Inbox::from(&b"set a 0 0 1073741824\r\n"[..]);
     assert!(matches!(decoder.decode(&mut buffer), Some(Command::Ask { spelling: Spelling::Says(_), .. })));
     assert_eq!(decoder.wanted(), 0);
     for _ in 0..100 {
-        buffer.extend_from_slice(&[b'v'; 10_000]);
+        buffer.end().extend_from_slice(&[b'v'; 10_000]);
         assert_eq!(decoder.decode(&mut buffer), None);
         assert!(buffer.is_empty());
     }
@@ -185,13 +185,13 @@ fn nothing_is_kept_of_a_value_that_is_only_announced() {
 #[test]
 fn an_awaited_value_says_how_much_it_lacks() {
     let mut decoder = CommandDecoder::new(VALUE_SIZE);
-    let mut buffer = BytesMut::from(&b"set a 0 0 100\r\nvvv"[..]);
+    let mut buffer = Inbox::from(&b"set a 0 0 100\r\nvvv"[..]);
     assert_eq!(decoder.decode(&mut buffer), None);
     assert_eq!(decoder.wanted(), 99);
-    buffer.extend_from_slice(&[b'v'; 97]);
+    buffer.end().extend_from_slice(&[b'v'; 97]);
     assert_eq!(decoder.decode(&mut buffer), None);
     assert_eq!(decoder.wanted(), 2);
-    buffer.extend_from_slice(b"\r\n");
+    buffer.end().extend_from_slice(b"\r\n");
     assert!(decoder.decode(&mut buffer).is_some());
     assert_eq!(decoder.wanted(), 0);
 }

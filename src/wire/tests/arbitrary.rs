@@ -143,7 +143,7 @@ proptest! {
     #[test]
     fn what_a_decoder_leaves_is_an_unfinished_command(stream in noise()) {
         let mut decoder = CommandDecoder::new(VALUE_SIZE);
-        let mut buffer = BytesMut::from(&stream[..]);
+        let mut buffer = Inbox::from(&stream[..]);
         while decoder.decode(&mut buffer).is_some() {}
         prop_assert!(decoder.wanted() > 0 || !buffer.contains(&b'\n'));
         prop_assert!(decoder.wanted() <= VALUE_SIZE);

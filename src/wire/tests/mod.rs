@@ -19,10 +19,10 @@ const VALUE_SIZE: usize = 1024 * 1024;
 /// All commands of `pieces`, that come one after the other.
 fn commands<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<Command> {
     let mut decoder = CommandDecoder::new(VALUE_SIZE);
-    let mut buffer = BytesMut::new();
+    let mut buffer = Inbox::new();
     let mut commands = Vec::new();
     for piece in pieces {
-        buffer.extend_from_slice(piece);
+        buffer.end().extend_from_slice(piece);
         commands.extend(std::iter::from_fn(|| decoder.decode(&mut buffer)));
     }
     commands
