@@ -151,7 +151,7 @@ mod tests {
 
         /// Asks two things, of which one is answered now.
         fn begin(&self) -> impl FnOnce() + use<> {
-            let owe = || self.outlet.replies.owe(Spelling::Line).unwrap();
+            let owe = || self.outlet.owe(Spelling::Line).unwrap();
             let (first, second) = (owe(), owe());
             first.answer(Reply::Stored);
             || second.answer(Reply::Deleted)
@@ -222,7 +222,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn nobody_waits_for_what_the_client_does_not_hear() {
         let mut bench = Bench::new().await;
-        let owe = |spelling| bench.outlet.replies.owe(spelling).unwrap();
+        let owe = |spelling| bench.outlet.owe(spelling).unwrap();
         let (first, second) = (owe(Spelling::Line), owe(Spelling::Silent));
         first.answer(Reply::Stored);
         assert_eq!(bench.heard(), "STORED\r\n");
@@ -235,9 +235,8 @@ mod tests {
         let mut bench = Bench::new().await;
         let _second = bench.begin();
         assert_eq!(bench.heard(), "");
-        let outlet = Rc::downgrade(&bench.outlet);
-        drop(bench.outlet);
-        assert!(outlet.upgrade().is_none());
+        bench.outlet.leave();
+        assert_eq!(bench.client.read(&mut [0; 8]).unwrap(), 0);
     }
 
     #[tokio::test(start_paused = true)]

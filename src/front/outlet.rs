@@ -11,17 +11,19 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use bytes::Bytes;
 use mio::event::Event;
 use mio::{Registry, Token};
 use tokio::time::Instant;
 
 use super::due::Due;
-use super::replies::Replies;
+use super::replies::{News, Replies};
 use super::worker::Close;
 use crate::memory::{Charge, LARGE};
 use crate::metrics::DoorCells;
+use crate::model::{FailureKind, Receive, Reply, ReplyTo};
 use crate::net::Socket;
-use crate::wire::{Inbox, Outbox};
+use crate::wire::{Inbox, Outbox, Spelling};
 
 /// So often a client is written to as replies come, after some have waited for others in vain: it asks slow nodes too.
 const HASTE: u8 = 16;
@@ -37,11 +39,12 @@ pub(super) struct Outlet {
     /// So often it does not wait.
     haste: Cell<u8>,
     /// What the client is owed.
-    pub(super) replies: Rc<Replies>,
-    socket: RefCell<Socket>,
+    pub(super) replies: Replies,
+    /// `None` once the client has left.
+    socket: RefCell<Option<Socket>>,
     cells: Arc<DoorCells>,
     /// What the socket did not take.
-    rest: RefCell<Outbox>,
+    rest: RefCell<Option<Box<Outbox>>>,
     /// Whether it has taken some of that since this was last asked.
     drains: Cell<bool>,
     /// The session is to finish what it owes and close.
@@ -53,7 +56,7 @@ pub(super) struct Outlet {
 /// What the session does meanwhile.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Attention {
-    /// It runs, or waits for the socket to take more: it writes what comes itself.
+    /// It runs, or waits for the socket to take more: it writes what comes itself. Or it has ended: nobody writes.
     Writing,
     /// It waits for the client to say something.
     Reading,
@@ -71,8 +74,8 @@ impl Outlet {
             is_due: Cell::new(false),
             held: Cell::new(None),
             haste: Cell::new(0),
-            replies: Replies::new(charge, share, me.clone()),
-            socket: RefCell::new(socket),
+            replies: Replies::new(charge, share),
+            socket: RefCell::new(Some(socket)),
             cells,
             rest: RefCell::default(),
             drains: Cell::new(false),
@@ -89,7 +92,7 @@ impl Outlet {
 
     /// Whether everything that was collected has been written.
     pub(super) fn is_empty(&self) -> bool {
-        self.rest.borrow().is_empty()
+        self.rest.borrow().is_none()
     }
 
     /// Whether a client that is slow to take its replies has taken some since this was last asked.
@@ -97,27 +100,60 @@ impl Outlet {
         self.drains.take()
     }
 
+    /// A place behind all that was asked so far, for what is spelled like this; `None` where there is no room for the
+    /// question itself: then that is the answer.
+    #[inline]
+    pub(super) fn owe(&self, spelling: Spelling) -> Option<ReplyTo> {
+        match (self.replies.owe(spelling), self.me.upgrade()) {
+            (Some(tag), Some(me)) => Some(ReplyTo::new(me, tag)),
+            _ => {
+                self.say(format!("SERVER_ERROR {}\r\n", FailureKind::Memory.message()));
+                None
+            }
+        }
+    }
+
+    /// An answer of ketch's own (with its line end), behind all that was asked so far.
+    pub(super) fn say(&self, lines: impl Into<Bytes>) {
+        self.note(self.replies.say(lines.into()));
+    }
+
+    /// An answer of ketch's own that is made when its turn comes, so that it tells of all before it.
+    pub(super) fn say_later(&self, lines: impl FnOnce() -> String + 'static) {
+        self.note(self.replies.say_later(lines));
+    }
+
     /// Tells the client that nothing more comes.
     pub(super) fn shut(&self) -> io::Result<()> {
-        self.socket.borrow().shut()
+        self.with_socket(|socket| socket.shut())
+    }
+
+    /// The client has left: the socket is closed, and nobody waits for what nodes still have to say.
+    pub(super) fn leave(&self) {
+        self.attention.set(Attention::Writing);
+        self.socket.take();
+        self.replies.forgo();
+        // The charge outlives the session where nodes have still to answer, but these bytes do not.
+        self.replies.charge().free(self.rest.take().map_or(0, |rest| rest.len()));
     }
 
     /// Has the kernel tell of the socket by `token`.
     pub(super) fn register(&self, registry: &Registry, token: Token) -> io::Result<()> {
-        self.socket.borrow().register(registry, token)
-    }
-
-    /// Has it tell no more.
-    pub(super) fn deregister(&self, registry: &Registry) {
-        self.socket.borrow().deregister(registry);
+        self.with_socket(|socket| socket.register(registry, token))
     }
 
     /// The kernel has told of the socket; whether that is news to the session.
     #[inline]
     pub(super) fn hear(&self, event: &Event) -> bool {
-        let mut socket = self.socket.borrow_mut();
-        socket.hear(event);
-        socket.is_readable() || !self.is_empty()
+        self.socket.borrow_mut().as_mut().is_some_and(|socket| {
+            socket.hear(event);
+            socket.is_readable() || !self.is_empty()
+        })
+    }
+
+    #[inline]
+    fn with_socket<T>(&self, act: impl FnOnce(&mut Socket) -> io::Result<T>) -> io::Result<T> {
+        self.socket.borrow_mut().as_mut().map_or_else(|| Err(io::ErrorKind::NotConnected.into()), act)
     }
 
     /// This is the session's task.
@@ -145,11 +181,13 @@ impl Outlet {
         }
     }
 
-    /// A reply has come whose turn it is, or with `all` one behind which nothing is owed.
     #[inline]
-    pub(super) fn note(&self, all: bool) {
-        let is_news = !self.is_due.replace(true);
-        if is_news || all && self.held.take().is_some() {
+    fn note(&self, news: News) {
+        if news == News::Nothing {
+            return;
+        }
+        let is_first = !self.is_due.replace(true);
+        if is_first || news == News::Whole && self.held.take().is_some() {
             self.enlist();
         }
     }
@@ -215,15 +253,14 @@ impl Outlet {
     }
 
     fn write_out(&self, desk: &mut Outbox) -> io::Result<Poll<()>> {
-        let mut rest = self.rest.borrow_mut();
-        if !rest.is_empty() {
+        if let Some(mut rest) = self.rest.take() {
             let (count, result) = self.send(&mut rest);
             self.replies.charge().free(count);
             self.drains.set(self.drains.get() || count > 0);
-            if !matches!(result, Ok(Poll::Ready(()))) {
+            if !rest.is_empty() {
+                self.rest.replace(Some(rest));
                 return result;
             }
-            rest.release();
         }
         if !self.is_due.replace(false) {
             return Ok(Poll::Ready(()));
@@ -232,14 +269,19 @@ impl Outlet {
         self.replies.collect(desk);
         let (_, result) = self.send(desk);
         if !desk.is_empty() {
-            std::mem::swap(desk, &mut rest);
-            self.replies.charge().keep(rest.len());
+            self.replies.charge().keep(desk.len());
+            self.rest.replace(Some(Box::new(std::mem::take(desk))));
         }
         result
     }
 
     fn send(&self, out: &mut Outbox) -> (usize, io::Result<Poll<()>>) {
-        let (count, result) = self.socket.borrow_mut().write_from(out);
+        let mut count = 0;
+        let result = self.with_socket(|socket| {
+            let (written, result) = socket.write_from(out);
+            count = written;
+            result
+        });
         self.cells.bytes_written.add(count as u64);
         (count, result)
     }
@@ -248,7 +290,7 @@ impl Outlet {
     /// Pending when nothing has come.
     #[inline]
     pub(super) fn read(&self, input: &mut Inbox, most: usize) -> io::Result<Poll<usize>> {
-        let read = self.socket.borrow_mut().read(input.end(), most);
+        let read = self.with_socket(|socket| socket.read(input.end(), most));
         if let Ok(Poll::Ready(count)) = read {
             self.cells.bytes_read.add(count as u64);
         }
@@ -258,7 +300,7 @@ impl Outlet {
     /// Whether there may be something to read.
     #[inline]
     pub(super) fn is_readable(&self) -> bool {
-        self.socket.borrow().is_readable()
+        self.socket.borrow().as_ref().is_some_and(Socket::is_readable)
     }
 
     pub(super) fn stir(&self) {
@@ -266,11 +308,10 @@ impl Outlet {
     }
 }
 
-impl Drop for Outlet {
-    /// The charge outlives the outlet where nodes have still to answer, but these bytes do not.
-    fn drop(&mut self) {
-        self.replies.forgo();
-        self.replies.charge().free(self.rest.get_mut().len());
+impl Receive for Outlet {
+    #[inline]
+    fn receive(&self, tag: u64, reply: Reply) {
+        self.note(self.replies.receive(tag, reply));
     }
 }
 

@@ -2,13 +2,11 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::rc::{Rc, Weak};
 
 use bytes::Bytes;
 
-use super::outlet::Outlet;
 use crate::memory::Charge;
-use crate::model::{FailureKind, Receive, Reply, ReplyTo};
+use crate::model::{FailureKind, Reply};
 use crate::wire::{Outbox, Spelling, encode_reply};
 
 /// A client's queue: replies come in any order and leave in that of the requests.
@@ -19,9 +17,19 @@ pub(super) struct Replies {
     queue: RefCell<Queue>,
     charge: Charge,
     share: Cell<usize>,
-    outlet: Weak<Outlet>,
     /// Nobody waits for them any more.
     are_forgone: Cell<bool>,
+}
+
+/// What came last, to whoever writes the replies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum News {
+    /// Its turn has not come.
+    Nothing,
+    /// Its turn has come, and more is owed.
+    Turn,
+    /// Nothing is owed behind it.
+    Whole,
 }
 
 struct Queue {
@@ -53,9 +61,8 @@ enum Slot {
 const UNKNOWN: usize = 16 * 1024;
 
 impl Replies {
-    /// An empty queue whose values may hold `share` bytes even when memory is scarce; `outlet` hears when a reply has
-    /// come whose turn it is.
-    pub(super) fn new(charge: Charge, share: usize, outlet: Weak<Outlet>) -> Rc<Self> {
+    /// An empty queue whose values may hold `share` bytes even when memory is scarce.
+    pub(super) fn new(charge: Charge, share: usize) -> Self {
         let queue = RefCell::new(Queue {
             slots: VecDeque::new(),
             first: 0,
@@ -64,7 +71,7 @@ impl Replies {
             usual: UNKNOWN,
             doubt: share / 4,
         });
-        Rc::new(Self { queue, charge, share: Cell::new(share), outlet, are_forgone: Cell::new(false) })
+        Self { queue, charge, share: Cell::new(share), are_forgone: Cell::new(false) }
     }
 
     /// The client has gone: what is here is dropped, and so is what nodes still have to say.
@@ -82,12 +89,11 @@ impl Replies {
         self.share.set(share);
     }
 
-    /// A place behind all that was asked so far; the address of its reply. `None` when there is no room for the
-    /// question itself: then that is the answer.
+    /// A place behind all that was asked so far; the tag of its reply. `None` when there is no room for the question
+    /// itself.
     #[inline]
-    pub(super) fn owe(self: &Rc<Self>, spelling: Spelling) -> Option<ReplyTo> {
+    pub(super) fn owe(&self, spelling: Spelling) -> Option<u64> {
         if !self.charge.add_fairly(spelling.weight(), self.share.get()) {
-            self.say(format!("SERVER_ERROR {}\r\n", FailureKind::Memory.message()));
             return None;
         }
         let mut queue = self.queue.borrow_mut();
@@ -95,32 +101,50 @@ impl Replies {
         queue.open += usize::from(spelling.is_heard());
         queue.reads += usize::from(spelling.is_read());
         queue.slots.push_back(Slot::Node(spelling, None));
-        Some(ReplyTo::new(self.clone(), tag))
+        Some(tag)
     }
 
     /// An answer of ketch's own (with its line end), behind all that was asked so far.
-    pub(super) fn say(&self, lines: impl Into<Bytes>) {
-        self.push(Slot::Line(lines.into()));
+    pub(super) fn say(&self, lines: Bytes) -> News {
+        self.push(Slot::Line(lines))
     }
 
     /// An answer of ketch's own that is made when its turn comes, so that it tells of all before it.
-    pub(super) fn say_later(&self, lines: impl FnOnce() -> String + 'static) {
-        self.push(Slot::Later(Box::new(lines)));
+    pub(super) fn say_later(&self, lines: impl FnOnce() -> String + 'static) -> News {
+        self.push(Slot::Later(Box::new(lines)))
     }
 
-    fn push(&self, slot: Slot) {
+    fn push(&self, slot: Slot) -> News {
         let mut queue = self.queue.borrow_mut();
         queue.slots.push_back(slot);
-        if queue.slots.len() == 1 {
-            self.tell(true); // it is the only one
-        }
+        if queue.slots.len() == 1 { News::Whole } else { News::Nothing }
     }
 
-    /// Tells the outlet that a reply is here whose turn it is, or with `all` one behind which nothing is owed.
+    /// Takes the reply to what was owed under `tag`.
     #[inline]
-    fn tell(&self, all: bool) {
-        if let Some(outlet) = self.outlet.upgrade() {
-            outlet.note(all);
+    pub(super) fn receive(&self, tag: u64, reply: Reply) -> News {
+        if self.are_forgone.get() {
+            return News::Nothing;
+        }
+        let queue = &mut *self.queue.borrow_mut();
+        let place = usize::try_from(tag.wrapping_sub(queue.first)).unwrap_or(usize::MAX);
+        let Some(Slot::Node(spelling, answer @ None)) = queue.slots.get_mut(place) else { return News::Nothing };
+        queue.open -= usize::from(spelling.is_heard());
+        let weight = reply.weight();
+        if spelling.is_read() {
+            queue.reads -= 1;
+            queue.usual = (queue.usual - queue.usual / 8).max(weight);
+            queue.doubt /= 2;
+        }
+        *answer = Some(reply);
+        if !self.charge.add_fairly(weight, self.share.get()) {
+            self.charge.tell();
+            *answer = Some(Reply::never_sent(FailureKind::Memory));
+        }
+        match (queue.open, place) {
+            (0, _) => News::Whole,
+            (_, 0) => News::Turn,
+            _ => News::Nothing,
         }
     }
 
@@ -172,36 +196,9 @@ impl Replies {
     }
 }
 
-impl Receive for Replies {
-    #[inline]
-    fn receive(&self, tag: u64, reply: Reply) {
-        if self.are_forgone.get() {
-            return;
-        }
-        let queue = &mut *self.queue.borrow_mut();
-        let place = usize::try_from(tag.wrapping_sub(queue.first)).unwrap_or(usize::MAX);
-        let Some(Slot::Node(spelling, answer @ None)) = queue.slots.get_mut(place) else { return };
-        queue.open -= usize::from(spelling.is_heard());
-        let weight = reply.weight();
-        if spelling.is_read() {
-            queue.reads -= 1;
-            queue.usual = (queue.usual - queue.usual / 8).max(weight);
-            queue.doubt /= 2;
-        }
-        *answer = Some(reply);
-        if !self.charge.add_fairly(weight, self.share.get()) {
-            self.charge.tell();
-            *answer = Some(Reply::never_sent(FailureKind::Memory));
-        }
-        let all = queue.open == 0;
-        if place == 0 || all {
-            self.tell(all);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::rc::Rc;
     use std::sync::Arc;
 
     use bytes::Buf;
@@ -211,8 +208,8 @@ mod tests {
     use crate::memory::Memory;
     use crate::model::{Item, Key, Read, Request};
 
-    fn replies(limit: usize) -> Rc<Replies> {
-        Replies::new(Charge::new(&Memory::new(limit, Arc::default())), limit, Weak::new())
+    fn replies(limit: usize) -> Replies {
+        Replies::new(Charge::new(&Memory::new(limit, Arc::default())), limit)
     }
 
     fn heard(replies: &Replies) -> String {
@@ -226,15 +223,20 @@ mod tests {
         let replies = replies(1000);
         let owe = |spelling| replies.owe(spelling).unwrap();
         let (first, second) = (owe(Spelling::Line), owe(Spelling::Line));
-        replies.say("MN\r\n");
-        second.answer(Reply::Deleted);
+        assert_eq!(replies.say("MN\r\n".into()), News::Nothing);
+        assert_eq!(replies.receive(second, Reply::Deleted), News::Nothing);
         assert_eq!(heard(&replies), "");
-        first.answer(Reply::Stored);
+        assert_eq!(replies.receive(first, Reply::Stored), News::Whole);
         assert_eq!(heard(&replies), "STORED\r\nDELETED\r\nMN\r\n");
         assert_eq!(replies.owed(), 0);
-        owe(Spelling::Silent).answer(Reply::Stored);
-        owe(Spelling::Line).answer(Reply::NotFound);
+        let (silent, first, second) = (owe(Spelling::Silent), owe(Spelling::Line), owe(Spelling::Line));
+        assert_eq!(replies.receive(silent, Reply::Stored), News::Turn);
+        assert_eq!(replies.receive(first, Reply::NotFound), News::Nothing);
         assert_eq!(heard(&replies), "NOT_FOUND\r\n");
+        assert_eq!(replies.receive(second, Reply::Stored), News::Whole);
+        assert_eq!(replies.say("MN\r\n".into()), News::Nothing);
+        assert_eq!(heard(&replies), "STORED\r\nMN\r\n");
+        assert_eq!(replies.say("MN\r\n".into()), News::Whole);
     }
 
     #[test]
@@ -250,7 +252,7 @@ mod tests {
         assert!(!replies.are_full(1000));
         reads.push(read());
         assert!(replies.are_full(1000));
-        reads.remove(0).answer(Reply::Items(smallvec![None])); // so small are they
+        replies.receive(reads.remove(0), Reply::Items(smallvec![None])); // so small are they
         assert!(!replies.are_full(1000));
     }
 
@@ -261,11 +263,11 @@ mod tests {
         let (_stuck, second, third) = (owe(), owe(), owe());
         let before = replies.charge().held();
         let item = || Some(Item { flags: 0, cas: None, value: vec![b'v'; 100].into() });
-        second.answer(Reply::Items(smallvec![item()]));
+        replies.receive(second, Reply::Items(smallvec![item()]));
         assert_eq!(replies.charge().held(), before + 100);
         replies.forgo();
         assert_eq!(replies.charge().held(), before);
-        third.answer(Reply::Items(smallvec![item()]));
+        replies.receive(third, Reply::Items(smallvec![item()]));
         assert_eq!(replies.charge().held(), before);
     }
 
@@ -276,8 +278,8 @@ mod tests {
         let read = |size: usize| {
             let item = Item { flags: 0, cas: None, value: vec![b'v'; size].into() };
             let request = Request::Read(Read { keys: key.clone().into(), cas: false, touch: None });
-            let reply_to = replies.owe(Spelling::Read(Rc::new(request))).unwrap();
-            reply_to.answer(Reply::Items(smallvec![Some(item)]));
+            let tag = replies.owe(Spelling::Read(Rc::new(request))).unwrap();
+            replies.receive(tag, Reply::Items(smallvec![Some(item)]));
         };
         read(8);
         read(8);

@@ -17,7 +17,6 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::idle::Idle;
 use super::outlet::{Attention, Outlet};
-use super::replies::Replies;
 use super::statistics::statistics;
 use super::worker::{Entrance, Station};
 use crate::memory::{LARGE, Place};
@@ -54,8 +53,6 @@ pub(super) struct Session {
     entrance: Entrance,
     decoder: CommandDecoder,
     outlet: Rc<Outlet>,
-    /// Those of the outlet.
-    replies: Rc<Replies>,
     /// Half a command.
     input: Inbox,
     /// How much of the charge is for `input`.
@@ -66,9 +63,9 @@ pub(super) struct Session {
     ended: bool,
     /// `input` may hold whole commands, which wait until the client takes replies.
     paused: bool,
-    idle: Option<Idle>,
+    idle: Option<Box<Idle>>,
     /// Everything was said; how long the client has to take it.
-    lingers: Option<(Instant, Pin<Box<Sleep>>)>,
+    lingers: Option<Box<(Instant, Pin<Box<Sleep>>)>>,
     /// The client has left.
     is_over: bool,
 }
@@ -76,12 +73,11 @@ pub(super) struct Session {
 impl Session {
     pub(super) fn new(station: Rc<Station>, outlet: Rc<Outlet>, entrance: Entrance) -> Self {
         let limits = station.limits();
-        let idle = limits.client_idle.map(|limit| Idle::new(limit, None));
+        let idle = limits.client_idle.map(|limit| Box::new(Idle::new(limit, None)));
         let decoder = CommandDecoder::new(limits.value_size);
-        let replies = outlet.replies.clone();
         let (input, held, place, ended, paused) = (Inbox::new(), 0, None, false, false);
         let (lingers, is_over) = (None, false);
-        Self { station, entrance, decoder, outlet, replies, input, held, place, ended, paused, idle, lingers, is_over }
+        Self { station, entrance, decoder, outlet, input, held, place, ended, paused, idle, lingers, is_over }
     }
 
     /// Serves the client until it leaves, beside what [`Self::hear`] does. Dropping the future closes the connection; what
@@ -143,7 +139,7 @@ impl Session {
         for _ in 0..TURN {
             let blocked = self.outlet.write(&mut desk.output)?.is_pending();
             if blocked || self.is_full() {
-                return self.wait(desk, cx);
+                return self.wait(cx);
             }
             if self.paused {
                 self.ask();
@@ -151,24 +147,24 @@ impl Session {
                 continue;
             }
             if self.ended {
-                return self.rest(desk, cx);
+                return self.rest(cx);
             }
             if self.is_to_wait() || self.read(desk)?.is_pending() {
-                return self.wait(desk, cx);
+                return self.wait(cx);
             }
         }
         cx.waker().wake_by_ref(); // more may have come, but it is the others' turn
-        self.rest(desk, cx)
+        self.rest(cx)
     }
 
     /// Waits for the client, or for the turn of its value; if that is over, the value is refused.
     #[inline]
-    fn wait(&mut self, desk: &mut Desk, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn wait(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.place.as_ref().is_some_and(|place| place.is_over(cx)) {
             self.abandon();
             cx.waker().wake_by_ref(); // there is something to say
         }
-        self.rest(desk, cx)
+        self.rest(cx)
     }
 
     /// Whether the client is not read from before there is room for its value.
@@ -178,25 +174,25 @@ impl Session {
     }
 
     /// Ends the session when there is nothing left to do, else waits.
-    fn rest(&mut self, desk: &mut Desk, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.ended && !self.paused && self.replies.owed() == 0 && self.outlet.is_empty() {
-            return self.leave(desk, cx);
+    fn rest(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.ended && !self.paused && self.outlet.replies.owed() == 0 && self.outlet.is_empty() {
+            return self.leave(cx);
         }
         if self.is_to_wait() {
-            self.idle.iter_mut().for_each(Idle::hear); // it is not the client that is silent
+            self.idle.iter_mut().for_each(|idle| idle.hear()); // it is not the client that is silent
             return Poll::Pending;
         }
         let limit = self.station.limits().client_idle;
-        if self.idle.as_ref().map(Idle::limit) != limit {
-            self.idle = limit.map(|limit| Idle::new(limit, self.idle.as_ref()));
+        if self.idle.as_ref().map(|idle| idle.limit()) != limit {
+            self.idle = limit.map(|limit| Box::new(Idle::new(limit, self.idle.as_deref())));
         }
-        let Self { idle: Some(idle), outlet, replies, .. } = self else { return Poll::Pending };
-        idle.poll(cx, || outlet.has_drained() || outlet.is_empty() && replies.owed() > 0)
+        let Self { idle: Some(idle), outlet, .. } = self else { return Poll::Pending };
+        idle.poll(cx, || outlet.has_drained() || outlet.is_empty() && outlet.replies.owed() > 0)
     }
 
     /// Ends at once, unless it is ketch that ends and the client may go on asking: to close in the face of that would have
     /// the kernel drop what the client has not taken yet.
-    fn leave(&mut self, desk: &mut Desk, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn leave(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !self.outlet.is_closing() {
             return Poll::Ready(Ok(()));
         }
@@ -204,11 +200,13 @@ impl Session {
             self.outlet.shut()?;
         }
         let begin = Instant::now();
-        let (end, alarm) = self.lingers.get_or_insert_with(|| (begin + LINGER, Box::pin(sleep_until(begin + QUIET))));
+        let lingers = || Box::new((begin + LINGER, Box::pin(sleep_until(begin + QUIET))));
+        let (end, alarm) = &mut **self.lingers.get_or_insert_with(lingers);
+        let mut unheard = Inbox::new();
         while alarm.as_mut().poll(cx).is_pending() {
-            desk.input.clear();
-            desk.input.make_room(SIP, CHUNK);
-            if ready!(self.outlet.read(&mut desk.input, SIP)?) == 0 {
+            unheard.clear();
+            unheard.make_room(SIP, SIP);
+            if ready!(self.outlet.read(&mut unheard, SIP)?) == 0 {
                 break;
             }
             alarm.as_mut().reset((Instant::now() + QUIET).min(*end));
@@ -218,7 +216,7 @@ impl Session {
 
     /// Whether the client has so much to come that it is not read from.
     fn is_full(&self) -> bool {
-        self.replies.are_full(PIPELINE)
+        self.outlet.replies.are_full(PIPELINE)
     }
 
     /// Reads once, and asks all that was read. Pending when nothing has come.
@@ -252,7 +250,7 @@ impl Session {
     }
 
     fn heard(&mut self) {
-        self.idle.iter_mut().for_each(Idle::hear);
+        self.idle.iter_mut().for_each(|idle| idle.hear());
         self.ask();
     }
 
@@ -264,7 +262,7 @@ impl Session {
         let view = self.station.view(); // one look for all that came together
         self.decoder.allow(view.topology().config().limits.value_size);
         if self.held > 0 {
-            self.replies.charge().free(std::mem::take(&mut self.held));
+            self.outlet.replies.charge().free(std::mem::take(&mut self.held));
         }
         while let Some(command) = self.decoder.decode(&mut self.input) {
             self.carry_out(command, &view);
@@ -305,7 +303,7 @@ impl Session {
     fn hold_more(&mut self) {
         let _last = if self.ended && !self.paused { self.forgo() } else { None };
         let (size, len) = (self.input.capacity(), self.input.len());
-        let charge = self.replies.charge();
+        let charge = self.outlet.replies.charge();
         charge.free(std::mem::replace(&mut self.held, size));
         if let Some(place) = &self.place {
             charge.keep(size);
@@ -340,7 +338,7 @@ impl Session {
     fn abandon(&mut self) {
         let _last = self.place.take(); // nobody has the room before it is given back
         if let Some(command) = self.decoder.abandon(&mut self.input) {
-            self.replies.charge().tell();
+            self.outlet.replies.charge().tell();
             self.carry_out(command, &self.station.view());
             self.ask();
             self.hold();
@@ -350,7 +348,7 @@ impl Session {
     fn carry_out(&mut self, command: Command, view: &View) {
         match command {
             Command::Ask { request, spelling } => {
-                if let Some(reply_to) = self.replies.owe(spelling) {
+                if let Some(reply_to) = self.outlet.owe(spelling) {
                     view.dispatch(request, reply_to.by(self.entrance.number));
                 }
             }
@@ -359,13 +357,13 @@ impl Session {
                 self.say_line(line);
             }
             Command::Silence => {}
-            Command::Version => self.replies.say(concat!("VERSION ", env!("CARGO_PKG_VERSION"), "\r\n")),
-            Command::Verbosity => self.replies.say("OK\r\n"),
+            Command::Version => self.outlet.say(concat!("VERSION ", env!("CARGO_PKG_VERSION"), "\r\n")),
+            Command::Verbosity => self.outlet.say("OK\r\n"),
             Command::Stats(argument) => {
                 let station = self.station.clone();
-                self.replies.say_later(move || statistics(&argument, &station));
+                self.outlet.say_later(move || statistics(&argument, &station));
             }
-            Command::MetaNoop => self.replies.say("MN\r\n"),
+            Command::MetaNoop => self.outlet.say("MN\r\n"),
             Command::Quit => self.hang_up(),
             Command::Close(closing) => self.dismiss(closing),
         }
@@ -387,13 +385,13 @@ impl Session {
     }
 
     fn say_line(&self, line: &[u8]) {
-        self.replies.say(Bytes::from([line, b"\r\n"].concat()));
+        self.outlet.say(Bytes::from([line, b"\r\n"].concat()));
     }
 }
 
 impl Drop for Session {
-    /// The charge outlives the session where nodes have still to answer, but these bytes do not.
     fn drop(&mut self) {
-        self.replies.charge().free(self.held);
+        self.outlet.replies.charge().free(self.held);
+        self.outlet.leave();
     }
 }

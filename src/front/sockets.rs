@@ -48,8 +48,7 @@ impl Sockets {
     }
 
     /// The session has ended: its number is for another.
-    pub(super) fn remove(&self, number: usize, outlet: &Outlet) {
-        outlet.deregister(&self.registry); // somebody may keep the socket for a moment yet
+    pub(super) fn remove(&self, number: usize) {
         self.sessions.borrow_mut().remove(number);
     }
 

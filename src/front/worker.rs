@@ -228,9 +228,9 @@ impl Station {
         let session = Rc::new(RefCell::new(Session::new(self.clone(), outlet.clone(), entrance)));
         let number = self.sockets.add(session.clone(), &outlet)?;
         let station = self.clone();
-        self.attend(cells, outlet.clone(), async move {
+        self.attend(cells, outlet, async move {
             Session::run(session).await;
-            station.sockets.remove(number, &outlet);
+            station.sockets.remove(number);
         });
         Ok(())
     }

@@ -44,12 +44,6 @@ impl Socket {
         registry.register(&mut SourceFd(&self.descriptor.as_raw_fd()), token, interest)
     }
 
-    /// Has it tell no more.
-    pub fn deregister(&self, registry: &Registry) {
-        // One that it does not know, it does not tell of either.
-        let _ = registry.deregister(&mut SourceFd(&self.descriptor.as_raw_fd()));
-    }
-
     /// The kernel has told of it.
     #[inline]
     pub fn hear(&mut self, event: &Event) {

@@ -37,7 +37,7 @@ enum State {
     /// In a line, of which so many bytes have no line end.
     Line { scanned: usize },
     /// Behind the line of a storage command.
-    Value(Awaited),
+    Value(Box<Awaited>),
     /// So many bytes of a refused value are still to come.
     Swallow { left: usize },
     /// Closed.
@@ -196,7 +196,7 @@ impl CommandDecoder {
             return Some(awaited.complete(buffer));
         }
         // The loop comes by the state once more and sees what is wanted.
-        self.state = State::Value(awaited);
+        self.state = State::Value(Box::new(awaited));
         None
     }
 

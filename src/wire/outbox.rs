@@ -8,9 +8,6 @@ use bytes::{Buf, Bytes};
 /// From this size on a value is linked, not copied: 4 KiB.
 const LINK: usize = 4096;
 
-/// An empty outbox keeps up to this much memory when it is told to [`Outbox::release`]: 1 KiB.
-const KEPT: usize = 1024;
-
 /// Written bytes are moved out of the way once there are this many of them and they are half of the text: 16 KiB.
 const COMPACT: usize = 16 * 1024;
 
@@ -95,13 +92,6 @@ impl Outbox {
         self.start = 0;
         self.links.clear();
         self.linked = 0;
-    }
-
-    /// Gives memory back when nothing waits and it has grown past 1 KiB. For a connection that goes quiet.
-    pub fn release(&mut self) {
-        if self.is_empty() && (self.text.capacity() > KEPT || self.links.capacity() > 0) {
-            *self = Self::new();
-        }
     }
 
     /// The text before the first link.
@@ -229,17 +219,6 @@ mod tests {
         let mut out = Outbox::new();
         out.put_bytes(value.clone());
         assert_eq!(out.chunk().as_ptr(), value.as_ptr());
-    }
-
-    #[test]
-    fn memory_is_given_back_when_nothing_waits() {
-        let mut out = Outbox::new();
-        out.put(&[0; 100_000]);
-        out.release();
-        assert_eq!(out.len(), 100_000);
-        out.advance(100_000);
-        out.release();
-        assert_eq!(out.text.capacity(), 0);
     }
 
     #[test]
