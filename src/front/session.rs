@@ -203,15 +203,19 @@ impl Session {
         let lingers = || Box::new((begin + LINGER, Box::pin(sleep_until(begin + QUIET))));
         let (end, alarm) = &mut **self.lingers.get_or_insert_with(lingers);
         let mut unheard = Inbox::new();
-        while alarm.as_mut().poll(cx).is_pending() {
+        for _ in 0..TURN {
+            if alarm.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Ok(()));
+            }
             unheard.clear();
             unheard.make_room(SIP, SIP);
             if ready!(self.outlet.read(&mut unheard, SIP)?) == 0 {
-                break;
+                return Poll::Ready(Ok(()));
             }
             alarm.as_mut().reset((Instant::now() + QUIET).min(*end));
         }
-        Poll::Ready(Ok(()))
+        cx.waker().wake_by_ref(); // it may go on for ever, but it is the others' turn
+        Poll::Pending
     }
 
     /// Whether the client has so much to come that it is not read from.

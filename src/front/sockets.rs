@@ -14,7 +14,7 @@ use mio::{Events, Poll, Registry, Token};
 use slab::Slab;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
-use tokio::task::yield_now;
+use tokio::task::{unconstrained, yield_now};
 
 use super::outlet::Outlet;
 use super::session::Session;
@@ -54,7 +54,8 @@ impl Sockets {
 
     /// Runs the sessions of the clients that have said something. Runs until it is dropped.
     pub(super) async fn serve(station: Rc<Station>, set: Poll) {
-        if let Err(error) = station.sockets.listen(set).await {
+        // What the clients do is no work of this task's, which should give way for it.
+        if let Err(error) = unconstrained(station.sockets.listen(set)).await {
             tracing::error!(worker = station.index, %error, "hears its clients no more");
         }
     }
