@@ -6,6 +6,7 @@
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -102,23 +103,23 @@ impl Session {
             return;
         }
         let outlet = self.outlet.clone();
-        if outlet.act(|cx| self.work(cx)).is_ready() {
-            self.end();
+        self.is_over = outlet.act(|cx| self.work(cx)).is_ready();
+        if self.is_over {
+            outlet.stir(); // the task ends, and the connection with it
         }
     }
 
-    /// Nothing more is done here: the task ends, and the connection with it.
-    pub(super) fn end(&mut self) {
-        self.is_over = true;
-        self.outlet.stir();
-    }
-
+    /// A session that panics has ended: the others are none the worse.
     fn work(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let station = self.station.clone();
+        let desk = &mut *station.desk.borrow_mut();
         self.outlet.begin();
-        let turn = self.turn(&mut station.desk.borrow_mut(), cx);
+        let turn = catch_unwind(AssertUnwindSafe(|| self.turn(desk, cx)));
         self.outlet.wait(self.attention());
-        turn
+        turn.unwrap_or_else(|_| {
+            *desk = Desk::default(); // what it has left there is nobody else's
+            Poll::Ready(Ok(()))
+        })
     }
 
     fn attention(&self) -> Attention {

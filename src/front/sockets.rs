@@ -6,7 +6,6 @@
 
 use std::cell::RefCell;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -87,10 +86,8 @@ impl Sockets {
         for event in events {
             count += 1;
             let session = self.sessions.borrow().get(event.token().0).cloned();
-            if let Some(session) = session
-                && catch_unwind(AssertUnwindSafe(|| session.borrow_mut().hear(event))).is_err()
-            {
-                session.borrow_mut().end(); // as tokio ends a task that panics: the others are none the worse
+            if let Some(session) = session {
+                session.borrow_mut().hear(event);
             }
         }
         count
