@@ -8,6 +8,7 @@ mod socket;
 
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
@@ -185,6 +186,15 @@ impl Accepted {
             Self::Tcp(mut stream) => stream.write(words),
             Self::Unix(mut stream) => stream.write(words),
         };
+    }
+}
+
+impl From<Accepted> for OwnedFd {
+    fn from(client: Accepted) -> Self {
+        match client {
+            Accepted::Tcp(stream) => stream.into(),
+            Accepted::Unix(stream) => stream.into(),
+        }
     }
 }
 

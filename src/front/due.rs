@@ -129,6 +129,7 @@ mod tests {
     use super::*;
     use crate::memory::{Charge, Memory};
     use crate::model::Reply;
+    use crate::net::Socket;
     use crate::wire::Spelling;
 
     struct Bench {
@@ -144,7 +145,7 @@ mod tests {
             client.set_nonblocking(true).unwrap();
             ours.set_nonblocking(true).unwrap();
             let (due, charge) = (Rc::<Due>::default(), Charge::new(&Memory::new(1 << 20, Arc::default())));
-            let outlet = Outlet::new(ours.into(), Arc::default(), due.clone(), charge, 1 << 20);
+            let outlet = Outlet::new(Socket::new(ours), Arc::default(), due.clone(), charge, 1 << 20);
             outlet.wait(Attention::Reading);
             Self { due, waiting: Waiting::new(), outlet, client }
         }

@@ -276,12 +276,10 @@ impl Outlet {
     }
 
     fn send(&self, out: &mut Outbox) -> (usize, io::Result<Poll<()>>) {
-        let mut count = 0;
-        let result = self.with_socket(|socket| {
-            let (written, result) = socket.write_from(out);
-            count = written;
-            result
-        });
+        let (count, result) = match &mut *self.socket.borrow_mut() {
+            Some(socket) => socket.write_from(out),
+            None => (0, Err(io::ErrorKind::NotConnected.into())),
+        };
         self.cells.bytes_written.add(count as u64);
         (count, result)
     }

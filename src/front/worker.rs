@@ -20,7 +20,7 @@ use super::sockets::Sockets;
 use crate::config::Limits;
 use crate::memory::{Charge, Memory};
 use crate::metrics::{Door, DoorCells, Hub, WorkerCells};
-use crate::net::Accepted;
+use crate::net::{Accepted, Socket};
 use crate::topology::{Current, Lookout, Place, View};
 use crate::wire::Closing;
 
@@ -224,7 +224,8 @@ impl Station {
 
     fn serve_memcached(self: &Rc<Self>, client: Accepted, entrance: Entrance) -> io::Result<()> {
         let (cells, charge) = (entrance.cells.clone(), Charge::new(&self.memory));
-        let outlet = Outlet::new(client.into(), cells.clone(), self.due.clone(), charge, self.limits().client_buffer);
+        let outlet =
+            Outlet::new(Socket::new(client), cells.clone(), self.due.clone(), charge, self.limits().client_buffer);
         let session = Rc::new(RefCell::new(Session::new(self.clone(), outlet.clone(), entrance)));
         let number = self.sockets.add(session.clone(), &outlet)?;
         let station = self.clone();

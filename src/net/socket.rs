@@ -2,7 +2,6 @@
 
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::net::UnixStream;
 use std::task::Poll;
 
 use bytes::Buf;
@@ -31,8 +30,9 @@ pub struct Socket {
 }
 
 impl Socket {
-    fn new(descriptor: OwnedFd) -> Self {
-        Self { descriptor, is_readable: false, has_ended: false, is_writable: true }
+    /// A socket that does not block, of which nothing is known yet.
+    pub fn new(stream: impl Into<OwnedFd>) -> Self {
+        Self { descriptor: stream.into(), is_readable: false, has_ended: false, is_writable: true }
     }
 
     /// Has the kernel tell of it by `token`.
@@ -139,30 +139,10 @@ impl Socket {
     }
 }
 
-impl From<std::net::TcpStream> for Socket {
-    fn from(stream: std::net::TcpStream) -> Self {
-        Self::new(stream.into())
-    }
-}
-
-impl From<UnixStream> for Socket {
-    fn from(stream: UnixStream) -> Self {
-        Self::new(stream.into())
-    }
-}
-
-impl From<super::Accepted> for Socket {
-    fn from(client: super::Accepted) -> Self {
-        match client {
-            super::Accepted::Tcp(stream) => stream.into(),
-            super::Accepted::Unix(stream) => stream.into(),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::{Read, Write};
+    use std::os::unix::net::UnixStream;
     use std::time::Duration;
 
     use mio::{Events, Poll as Set};
@@ -181,7 +161,7 @@ mod tests {
             let (ours, peer) = UnixStream::pair().unwrap();
             ours.set_nonblocking(true).unwrap();
             peer.set_nonblocking(true).unwrap();
-            let (socket, set) = (Socket::from(ours), Set::new().unwrap());
+            let (socket, set) = (Socket::new(ours), Set::new().unwrap());
             socket.register(set.registry(), Token(7)).unwrap();
             Self { socket, peer, set }
         }
