@@ -65,43 +65,50 @@ impl Stream {
 const PIECES: usize = 32;
 
 impl Stream {
-    /// Writes from `out` as much as the socket takes: how much that was, and whether it was all.
+    /// Writes from `out` as much as the socket takes: how much that was, and whether it was all. Nobody is woken when it
+    /// takes more: see [`Self::poll_writable`].
     #[inline]
-    pub fn write_from(&mut self, out: &mut impl Buf, cx: &mut Context<'_>) -> (usize, io::Result<Poll<()>>) {
+    pub fn write_from(&self, out: &mut impl Buf) -> (usize, io::Result<Poll<()>>) {
         let mut count = 0;
         while out.has_remaining() {
-            let chunk = out.chunk();
-            let all = chunk.len() == out.remaining();
-            let written = if all { self.write_piece(chunk, cx) } else { self.write_pieces(out, cx) };
-            match written {
-                Poll::Ready(Ok(written)) => {
+            match self.write(out) {
+                Ok(written) => {
                     out.advance(written);
                     count += written;
                 }
-                Poll::Ready(Err(error)) => return (count, Err(error)),
-                Poll::Pending => return (count, Ok(Poll::Pending)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return (count, Ok(Poll::Pending)),
+                Err(error) => return (count, Err(error)),
             }
         }
         (count, Ok(Poll::Ready(())))
     }
 
-    /// Mostly the socket takes all: only when it does not is tokio asked to wait for it, which costs more than the try.
     #[inline]
-    fn write_piece(&mut self, bytes: &[u8], cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let tried = match self {
-            Self::Tcp(stream) => stream.try_write(bytes),
-            Self::Unix(stream) => stream.try_write(bytes),
-        };
-        match tried {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Pin::new(self).poll_write(cx, bytes),
-            tried => Poll::Ready(tried),
+    fn write(&self, out: &impl Buf) -> io::Result<usize> {
+        let chunk = out.chunk();
+        if chunk.len() == out.remaining() {
+            return match self {
+                Self::Tcp(stream) => stream.try_write(chunk),
+                Self::Unix(stream) => stream.try_write(chunk),
+            };
+        }
+        let mut pieces = [io::IoSlice::new(&[]); PIECES];
+        let count = out.chunks_vectored(&mut pieces);
+        match self {
+            Self::Tcp(stream) => stream.try_write_vectored(&pieces[..count]),
+            Self::Unix(stream) => stream.try_write_vectored(&pieces[..count]),
         }
     }
 
-    fn write_pieces(&mut self, out: &impl Buf, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let mut pieces = [io::IoSlice::new(&[]); PIECES];
-        let count = out.chunks_vectored(&mut pieces);
-        Pin::new(self).poll_write_vectored(cx, &pieces[..count])
+    /// Pending until the socket, which was full, takes more, or is broken.
+    ///
+    /// # Errors
+    /// When its runtime has ended.
+    pub fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(stream) => stream.poll_write_ready(cx),
+            Self::Unix(stream) => stream.poll_write_ready(cx),
+        }
     }
 
     /// Has the kernel drop what was written and not sent, when the stream is closed: it must not arrive later.

@@ -61,6 +61,11 @@ impl Dialect {
         refused.then(|| format!("SERVER_ERROR flush_all is disabled for pool {pool}").into())
     }
 
+    /// Whether the node never asks for what it has heard to be said once more, as Redis does that has forgotten a script.
+    pub(super) fn hears_once(&self) -> bool {
+        *self == Self::Memcached
+    }
+
     /// Whether a flush reaches the node at all.
     #[must_use]
     pub fn may_flush(&self) -> bool {

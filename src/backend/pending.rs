@@ -101,6 +101,13 @@ impl Line {
         Some(pending)
     }
 
+    /// Lets go of the value that the last request brought, which has left whole: it is not sent again, since it may have
+    /// been carried out. How many bytes that were.
+    pub(super) fn lighten(&mut self) -> usize {
+        let last = self.entries.back_mut().filter(|last| !last.request.is_idempotent());
+        last.and_then(|last| Rc::get_mut(&mut last.request)).map_or(0, |request| request.take_value().len())
+    }
+
     /// Gives those that have none yet their time and, `patience` later, their deadline; one that was sent before keeps
     /// its own, earlier ones.
     pub(super) fn stamp(&mut self, patience: Duration, asked: impl FnOnce() -> Instant) {

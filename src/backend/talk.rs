@@ -1,6 +1,7 @@
 //! One established connection: what is written, read, and run out of time on it.
 
 use std::future::{Future, poll_fn};
+use std::io;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
@@ -15,7 +16,6 @@ use super::pending::Pending;
 use crate::memory::make_room;
 use crate::metrics::{Command, Took};
 use crate::model::{FailureKind, Reply};
-use crate::net::Stream;
 use crate::wire::Garbage;
 
 /// Room for a read of many small replies.
@@ -30,7 +30,6 @@ const PATIENCE: u32 = 3;
 /// The task's half of a connection while it is up.
 pub(super) struct Talk<'a> {
     connection: &'a Connection,
-    stream: Stream,
     buffer: BytesMut,
     decoder: Decoder,
     /// How much of the connection's charge is for what the decoder holds.
@@ -44,10 +43,9 @@ pub(super) struct Talk<'a> {
 }
 
 impl<'a> Talk<'a> {
-    pub(super) fn new(connection: &'a Connection, stream: Stream) -> Self {
+    pub(super) fn new(connection: &'a Connection) -> Self {
         Self {
             connection,
-            stream,
             buffer: BytesMut::new(),
             decoder: connection.node.dialect.decoder(connection.settings().value_size),
             held: 0,
@@ -73,7 +71,7 @@ impl<'a> Talk<'a> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         self.connection.listen(cx);
         if self.connection.state.borrow().suspended {
-            self.stream.abort();
+            self.connection.way.borrow().as_ref().inspect(|way| way.abort());
             return Poll::Ready(End::Suspended);
         }
         loop {
@@ -95,22 +93,23 @@ impl<'a> Talk<'a> {
     }
 
     /// Writes what there is, as far as the socket takes it.
-    fn write(&mut self, cx: &mut Context<'_>) -> std::io::Result<Poll<()>> {
-        let mut state = self.connection.state.borrow_mut();
-        let timeout = self.connection.settings().request_timeout;
-        state.line.stamp(timeout, Instant::now);
-        let (count, result) = self.stream.write_from(&mut state.outbox, cx);
-        if count > 0 {
-            state.written += count as u64;
-            self.connection.departures.set(self.connection.departures.get() + 1);
+    fn write(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        while self.connection.depart()?.is_pending() {
+            let way = self.connection.way.borrow();
+            if way.as_ref().is_none_or(|way| way.poll_writable(cx).is_pending()) {
+                break;
+            }
         }
-        result
+        Ok(())
     }
 
-    fn read(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<usize>> {
+    fn read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let room = self.decoder.wanted().min(GROWTH.max(TRUST * self.buffer.len())).max(CHUNK / 4);
         make_room(&mut self.buffer, room, CHUNK);
-        pin!(self.stream.read_buf(&mut self.buffer)).poll(cx)
+        match &mut *self.connection.way.borrow_mut() {
+            Some(way) => pin!(way.read_buf(&mut self.buffer)).poll(cx),
+            None => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+        }
     }
 
     /// Hands over every whole answer that was read.

@@ -27,11 +27,13 @@ const PATIENCE: Duration = Duration::from_millis(2);
 pub(super) struct Due {
     list: RefCell<VecDeque<Rc<Outlet>>>,
     task: RefCell<Waker>,
+    /// What the clients of the worker are written from in turn; between two turns it is empty.
+    pub(super) desk: RefCell<Outbox>,
 }
 
 impl Default for Due {
     fn default() -> Self {
-        Self { list: RefCell::default(), task: RefCell::new(Waker::noop().clone()) }
+        Self { list: RefCell::default(), task: RefCell::new(Waker::noop().clone()), desk: RefCell::default() }
     }
 }
 
@@ -50,7 +52,7 @@ impl Due {
         let (due, mut waiting) = (station.due.clone(), Waiting::new());
         let work = async {
             loop {
-                poll_fn(|cx| due.turn(&mut waiting, &mut station.desk.borrow_mut().output, cx)).await;
+                poll_fn(|cx| due.turn(&mut waiting, cx)).await;
                 yield_now().await; // to those who have said something meanwhile, too
             }
         };
@@ -58,8 +60,9 @@ impl Due {
     }
 
     /// Writes for some of the list, or has them wait; pending when nobody is left on it.
-    fn turn(&self, waiting: &mut Waiting, desk: &mut Outbox, cx: &mut Context<'_>) -> Poll<()> {
+    fn turn(&self, waiting: &mut Waiting, cx: &mut Context<'_>) -> Poll<()> {
         self.task.borrow_mut().clone_from(cx.waker());
+        let desk = &mut *self.desk.borrow_mut();
         for _ in 0..TURN {
             let Some(outlet) = self.list.borrow_mut().pop_front() else { break };
             match outlet.may_wait() {
@@ -168,8 +171,8 @@ mod tests {
 
         /// What the client has once the list was worked off.
         fn heard(&mut self) -> String {
-            let (mut desk, mut cx) = (Outbox::new(), Context::from_waker(Waker::noop()));
-            while self.due.turn(&mut self.waiting, &mut desk, &mut cx).is_ready() {}
+            let mut cx = Context::from_waker(Waker::noop());
+            while self.due.turn(&mut self.waiting, &mut cx).is_ready() {}
             let mut heard = vec![0; 1000];
             match self.client.read(&mut heard) {
                 Ok(count) => heard.truncate(count),
@@ -243,10 +246,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn after_so_many_the_others_have_their_turn() {
         let mut bench = Bench::new().await;
-        let (mut desk, mut cx) = (Outbox::new(), Context::from_waker(Waker::noop()));
+        let mut cx = Context::from_waker(Waker::noop());
         (0..=TURN).for_each(|_| bench.due.add(bench.outlet.clone()));
-        assert!(bench.due.turn(&mut bench.waiting, &mut desk, &mut cx).is_ready());
-        assert!(bench.due.turn(&mut bench.waiting, &mut desk, &mut cx).is_pending());
+        assert!(bench.due.turn(&mut bench.waiting, &mut cx).is_ready());
+        assert!(bench.due.turn(&mut bench.waiting, &mut cx).is_pending());
     }
 
     #[tokio::test(start_paused = true)]

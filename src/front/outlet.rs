@@ -27,6 +27,8 @@ use crate::wire::{Inbox, Outbox, Spelling};
 
 /// So often a client is written to as replies come, after some have waited for others in vain: it asks slow nodes too.
 const HASTE: u8 = 16;
+/// So much is written as soon as it is there: 16 KiB. Less leaves at the end of the turn, which costs less for what is small.
+const HEAVY: usize = 16 * 1024;
 
 /// What a client's session and the worker's list share.
 pub(super) struct Outlet {
@@ -187,9 +189,24 @@ impl Outlet {
             return;
         }
         let is_first = !self.is_due.replace(true);
+        if self.replies.charge().held() >= HEAVY && self.settle_now() {
+            return;
+        }
         if is_first || news == News::Whole && self.held.take().is_some() {
             self.enlist();
         }
+    }
+
+    /// Writes what is due while it is in the processor's cache, and before the next one needs memory; `false` where it
+    /// leaves with what else is due, or the desk is in use.
+    fn settle_now(&self) -> bool {
+        let is_free = !self.may_wait() && self.attention.get() != Attention::Writing;
+        let desk = self.due.desk.try_borrow_mut();
+        is_free
+            && desk.is_ok_and(|mut desk| {
+                self.settle(&mut desk);
+                true
+            })
     }
 
     /// Whether something is due that may wait for what the client is still owed.

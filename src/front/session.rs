@@ -1,6 +1,6 @@
 //! One memcached client: what it says is read, understood and asked here. The answers leave by its [`Outlet`].
 //!
-//! The bytes of a turn are read into and written from the worker's [`Desk`]; only what is left over stays: half a command
+//! The bytes of a turn are read into and written from buffers of the worker's; only what is left over stays: half a command
 //! with the session, what the socket did not take with the outlet. So an idle client costs no buffer.
 
 use std::cell::RefCell;
@@ -40,13 +40,6 @@ const TURN: usize = 4;
 /// silence it is taken to have stopped.
 const LINGER: Duration = Duration::from_secs(2);
 const QUIET: Duration = Duration::from_millis(100);
-
-/// Buffers that the sessions of a worker use in turn; between two turns both are empty.
-#[derive(Default)]
-pub(super) struct Desk {
-    input: Inbox,
-    pub(super) output: Outbox,
-}
 
 /// A client and what it has said.
 pub(super) struct Session {
@@ -112,12 +105,12 @@ impl Session {
     /// A session that panics has ended: the others are none the worse.
     fn work(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let station = self.station.clone();
-        let desk = &mut *station.desk.borrow_mut();
+        let (input, output) = (&mut *station.desk.borrow_mut(), &mut *station.due.desk.borrow_mut());
         self.outlet.begin();
-        let turn = catch_unwind(AssertUnwindSafe(|| self.turn(desk, cx)));
+        let turn = catch_unwind(AssertUnwindSafe(|| self.turn(input, output, cx)));
         self.outlet.wait(self.attention());
         turn.unwrap_or_else(|_| {
-            *desk = Desk::default(); // what it has left there is nobody else's
+            (*input, *output) = (Inbox::new(), Outbox::new()); // what it has left there is nobody else's
             Poll::Ready(Ok(()))
         })
     }
@@ -132,13 +125,13 @@ impl Session {
         }
     }
 
-    fn turn(&mut self, desk: &mut Desk, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn turn(&mut self, input: &mut Inbox, output: &mut Outbox, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !self.ended && self.outlet.is_closing() {
             self.ended = true;
             self.hold();
         }
         for _ in 0..TURN {
-            let blocked = self.outlet.write(&mut desk.output)?.is_pending();
+            let blocked = self.outlet.write(output)?.is_pending();
             if blocked || self.is_full() {
                 return self.wait(cx);
             }
@@ -150,7 +143,7 @@ impl Session {
             if self.ended {
                 return self.rest(cx);
             }
-            if self.is_to_wait() || self.read(desk)?.is_pending() {
+            if self.is_to_wait() || self.read(input)?.is_pending() {
                 return self.wait(cx);
             }
         }
@@ -225,13 +218,13 @@ impl Session {
     }
 
     /// Reads once, and asks all that was read. Pending when nothing has come.
-    fn read(&mut self, desk: &mut Desk) -> io::Result<Poll<()>> {
+    fn read(&mut self, desk: &mut Inbox) -> io::Result<Poll<()>> {
         if !self.outlet.is_readable() {
             return Ok(Poll::Pending);
         }
         let borrowed = self.input.is_empty();
         if borrowed {
-            std::mem::swap(&mut self.input, &mut desk.input);
+            std::mem::swap(&mut self.input, desk);
         }
         let read = self.fill();
         match read {
@@ -279,14 +272,14 @@ impl Session {
     }
 
     /// Returns the worker's buffer; half a command moves to one of its own.
-    fn give_back(&mut self, desk: &mut Desk) {
+    fn give_back(&mut self, desk: &mut Inbox) {
         let rest = match self.input.len() {
             0 => Inbox::new(),
             len if len < CHUNK / 2 => Inbox::from(&self.input[..]),
             _ => return, // so much of it that a new one for the worker costs less
         };
-        desk.input = std::mem::replace(&mut self.input, rest);
-        desk.input.clear();
+        *desk = std::mem::replace(&mut self.input, rest);
+        desk.clear();
     }
 
     /// Charges the client for the bytes that stay with it.

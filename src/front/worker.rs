@@ -15,14 +15,14 @@ use super::acceptor::Speech;
 use super::due::Due;
 use super::http;
 use super::outlet::Outlet;
-use super::session::{Desk, Session};
+use super::session::Session;
 use super::sockets::Sockets;
 use crate::config::Limits;
 use crate::memory::{Charge, Memory};
 use crate::metrics::{Door, DoorCells, Hub, WorkerCells};
 use crate::net::{Accepted, Socket};
 use crate::topology::{Current, Lookout, Place, View};
-use crate::wire::Closing;
+use crate::wire::{Closing, Inbox};
 
 /// How many tasks run between two looks at the sockets: a turn takes in all that has arrived, so that what it
 /// asks of a node leaves in one write.
@@ -133,7 +133,8 @@ pub(super) struct Station {
     pub(super) index: usize,
     pub(super) hub: Hub,
     pub(super) cells: Arc<WorkerCells>,
-    pub(super) desk: RefCell<Desk>,
+    /// What the sessions read into in turn; between two turns it is empty.
+    pub(super) desk: RefCell<Inbox>,
     pub(super) due: Rc<Due>,
     pub(super) sockets: Sockets,
     memory: Rc<Memory>,

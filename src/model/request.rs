@@ -182,6 +182,15 @@ impl Request {
         }
     }
 
+    /// Takes the value that it brings to a node, if it does: what is left is its form.
+    pub fn take_value(&mut self) -> Bytes {
+        match self {
+            Self::Store(store) => std::mem::take(&mut store.value),
+            Self::Meta(meta) | Self::Lease(meta) => std::mem::take(&mut meta.value),
+            _ => Bytes::new(),
+        }
+    }
+
     /// Whether carrying it out twice is the same as once, whatever other clients do in between.
     ///
     /// Only plain reads are: a `set` sent twice may bury a write that came between the two.
