@@ -174,12 +174,13 @@ impl Connection {
         }
     }
 
-    /// Writes before the end of the turn, and lets go of a value that is out.
+    /// Writes before the end of the turn, and lets go of the values that are out.
     fn hasten(&self) {
+        let before = self.state.borrow().written;
         // What the socket did not take, or an error, is for the task, which was woken.
         let is_out = matches!(self.depart(), Ok(Poll::Ready(())));
         if is_out && self.node.dialect.hears_once() {
-            let lighter = self.state.borrow_mut().line.lighten();
+            let lighter = self.state.borrow_mut().line.lighten(before);
             self.charge.give_back(lighter);
         }
     }

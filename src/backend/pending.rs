@@ -101,11 +101,12 @@ impl Line {
         Some(pending)
     }
 
-    /// Lets go of the value that the last request brought, which has left whole: it is not sent again, since it may have
-    /// been carried out. How many bytes that were.
-    pub(super) fn lighten(&mut self) -> usize {
-        let last = self.entries.back_mut().filter(|last| !last.request.is_idempotent());
-        last.and_then(|last| Rc::get_mut(&mut last.request)).map_or(0, |request| request.take_value().len())
+    /// Lets go of the values that those brought who begin at `start` or behind it, all of which have left whole: they are
+    /// not sent again, since they may have been carried out. How many bytes that were.
+    pub(super) fn lighten(&mut self, start: u64) -> usize {
+        let last = self.entries.iter_mut().rev().take_while(|last| last.start >= start);
+        let requests = last.filter_map(|last| Rc::get_mut(&mut last.request));
+        requests.map(|request| request.take_value().len()).sum()
     }
 
     /// Gives those that have none yet their time and, `patience` later, their deadline; one that was sent before keeps
