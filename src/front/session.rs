@@ -32,6 +32,11 @@ const SIP: usize = 16 * 1024;
 const GROWTH: usize = 256 * 1024;
 /// Room for so many times what has come of a value is made at once: it need not be moved again.
 const TRUST: usize = 16;
+/// A value of this size and up to [`CHUNK`] makes room for the next of the client's: read into a buffer of just its size, it
+/// takes that along and is not copied.
+const LUGGAGE: usize = 16 * 1024;
+/// Room for the line before it.
+const LINE: usize = 512;
 /// The most requests of one client that wait for nodes; past it, it is not read from.
 const PIPELINE: usize = 1024;
 /// How many reads of one client come before the others have their turn.
@@ -49,6 +54,8 @@ pub(super) struct Session {
     outlet: Rc<Outlet>,
     /// Half a command.
     input: Inbox,
+    /// How large the value was that came last, or 0.
+    usual: usize,
     /// How much of the charge is for `input`.
     held: usize,
     /// The turn of the large value that `input` has the beginning of.
@@ -69,9 +76,9 @@ impl Session {
         let limits = station.limits();
         let idle = limits.client_idle.map(|limit| Box::new(Idle::new(limit, None)));
         let decoder = CommandDecoder::new(limits.value_size);
-        let (input, held, place, ended, paused) = (Inbox::new(), 0, None, false, false);
-        let (lingers, is_over) = (None, false);
-        Self { station, entrance, decoder, outlet, input, held, place, ended, paused, idle, lingers, is_over }
+        let (input, usual, held, place) = (Inbox::new(), 0, 0, None);
+        let (ended, paused, lingers, is_over) = (false, false, None, false);
+        Self { station, entrance, decoder, outlet, input, usual, held, place, ended, paused, idle, lingers, is_over }
     }
 
     /// Serves the client until it leaves, beside what [`Self::hear`] does. Dropping the future closes the connection; what
@@ -222,7 +229,7 @@ impl Session {
         if !self.outlet.is_readable() {
             return Ok(Poll::Pending);
         }
-        let borrowed = self.input.is_empty();
+        let borrowed = self.input.is_empty() && !self.is_laden();
         if borrowed {
             std::mem::swap(&mut self.input, desk);
         }
@@ -239,9 +246,20 @@ impl Session {
         read.map(|read| read.map(drop))
     }
 
+    /// Whether a value is to be expected that takes its buffer along.
+    fn is_laden(&self) -> bool {
+        (LUGGAGE..CHUNK).contains(&self.usual)
+    }
+
     fn fill(&mut self) -> io::Result<Poll<usize>> {
+        if self.input.is_empty() && self.is_laden() {
+            self.input.make_room(self.usual + LINE, 0);
+        }
         let most = if self.place.is_some() { GROWTH.max(TRUST * self.input.len()) } else { CHUNK };
-        let room = self.decoder.wanted().min(most).max(CHUNK / 4);
+        let room = match self.decoder.wanted() {
+            0 => CHUNK / 4,
+            wanted => wanted.min(most),
+        };
         self.input.make_room(room, CHUNK);
         let sips = self.place.is_none() && self.station.memory().is_sought();
         self.outlet.read(&mut self.input, if sips { SIP } else { usize::MAX })
@@ -346,6 +364,7 @@ impl Session {
     fn carry_out(&mut self, command: Command, view: &View) {
         match command {
             Command::Ask { request, spelling } => {
+                self.usual = request.value_len();
                 if let Some(reply_to) = self.outlet.owe(spelling) {
                     view.dispatch(request, reply_to.by(self.entrance.number));
                 }
