@@ -5,6 +5,7 @@ mod support;
 use std::net::{SocketAddr, TcpListener};
 
 use support::fake::{Fake, Talk, echo};
+use support::load::metric;
 use support::{Client, Ketch, pool, wait_for};
 
 /// What changes something, each with the beginning of what a node hears of it.
@@ -63,6 +64,55 @@ fn a_write_whose_answer_was_cut_off_or_garbage_is_heard_once() {
             assert_eq!(node.heard(heard), 1, "{said:?}: {:?}", node.commands());
         }
     }
+}
+
+/// What is large leaves at once, and is not kept once it has.
+#[test]
+fn a_large_write_that_was_read_and_not_answered_is_heard_once_and_not_held_meanwhile() {
+    let (sender, signals) = std::sync::mpsc::channel::<()>();
+    let signals = std::sync::Mutex::new(signals);
+    let (node, mut client, ketch) = warm(move |talk| {
+        talk.hear();
+        if talk.number == 0 {
+            talk.hear();
+            let _ = signals.lock().unwrap().recv();
+        }
+    });
+    let value = "v".repeat(300_000);
+    client.say(format!("set k 0 0 300000\r\n{value}\r\nappend l 0 0 300000\r\n{value}\r\n"));
+    wait_for("the node to have heard both", || (node.heard("set k") + node.heard("append l") == 2).then_some(()));
+    wait_for("both to be let go", || (metric(&ketch, "ketch_buffered_bytes") < 100_000.0).then_some(()));
+    sender.send(()).unwrap();
+    for _ in 0..2 {
+        let answer = client.line();
+        assert!(answer.starts_with("SERVER_ERROR"), "{answer}");
+    }
+    drop(sender);
+    let later = client.ask("delete later");
+    assert!(later.starts_with("SERVER_ERROR"), "{later}");
+    assert_eq!((node.heard("set k"), node.heard("append l")), (1, 1), "{:?}", node.commands());
+}
+
+/// The node closes in the middle of it: whoever has it does not know how much of it was carried out.
+#[test]
+fn a_large_write_that_was_cut_off_is_begun_once() {
+    let heard = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let ear = heard.clone();
+    let (_node, mut client, _ketch) = warm(move |talk| {
+        let begun = talk.hear_line();
+        ear.lock().unwrap().extend(begun);
+    });
+    for size in [100_000, 1_000_000] {
+        let value = "v".repeat(size);
+        client.say(format!("set k{size} 0 0 {size}\r\n{value}\r\n"));
+        let answer = client.line();
+        assert!(answer.starts_with("SERVER_ERROR"), "{answer}");
+    }
+    let later = client.ask("delete later");
+    assert!(later.starts_with("SERVER_ERROR"), "{later}");
+    let mut heard = heard.lock().unwrap().clone();
+    heard.retain(|line| line != "delete later");
+    assert_eq!(heard, ["set k100000 0 0 100000", "set k1000000 0 0 1000000"]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //!
 //! A handle ([`Connection`]) takes requests; one task writes, reads, keeps the deadlines and connects anew.
 //! The task runs behind the clients that woke it, so everything that they asked in one turn of the worker
-//! leaves in one system call.
+//! leaves in one system call; large values leave as they come.
 
 use std::cell::{Cell, Ref, RefCell};
 use std::fmt;

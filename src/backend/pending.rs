@@ -176,7 +176,7 @@ mod tests {
     use std::cell::RefCell;
 
     use super::*;
-    use crate::model::{FailureKind, Key, Receive, Reply};
+    use crate::model::{Expiry, FailureKind, Key, Receive, Reply, Store, StoreMode};
 
     #[derive(Default)]
     struct Heard(RefCell<Vec<u64>>);
@@ -218,6 +218,23 @@ mod tests {
         answer(&mut line);
         assert_eq!(*heard.0.borrow(), [1, 2]);
         assert!(line.deadline().is_none());
+    }
+
+    #[test]
+    fn only_values_that_nobody_else_keeps_and_that_have_left_are_let_go() {
+        let heard = Rc::new(Heard::default());
+        let store = || {
+            let (mode, key, value) = (StoreMode::Set, Key::new(b"k").unwrap(), vec![b'v'; 100].into());
+            Rc::new(Request::Store(Box::new(Store { mode, key, flags: 0, expiry: Expiry(0), value })))
+        };
+        let (mut line, kept) = (Line::default(), store());
+        for (request, start) in [(store(), 0), (store(), 120), (kept.clone(), 240), (store(), 360)] {
+            line.push(Pending::new(request, ReplyTo::new(heard.clone(), start), start, None));
+        }
+        assert_eq!(line.lighten(100), 200);
+        assert_eq!(line.lighten(100), 0);
+        let weights: Vec<_> = line.entries.iter().map(|pending| pending.request.weight()).collect();
+        assert_eq!((weights, kept.weight()), (vec![100, 0, 100, 0], 100));
     }
 
     #[test]

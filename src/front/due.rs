@@ -122,16 +122,17 @@ impl Waiting {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{ErrorKind, Read};
+    use std::io::{ErrorKind, Read as _};
     use std::os::unix::net::UnixStream;
     use std::sync::Arc;
 
+    use smallvec::smallvec;
     use tokio::time::advance;
 
     use super::super::outlet::Attention;
     use super::*;
-    use crate::memory::{Charge, Memory};
-    use crate::model::Reply;
+    use crate::memory::{Charge, LARGE, Memory};
+    use crate::model::{Item, Key, Read, Reply, Request};
     use crate::net::Socket;
     use crate::wire::Spelling;
 
@@ -169,10 +170,22 @@ mod tests {
             [before, self.heard()]
         }
 
+        /// Asks for a value of `size` bytes, which then comes.
+        fn owe(&self, size: usize) -> impl FnOnce() + use<> {
+            let read = Request::Read(Read { keys: Key::new(b"k").unwrap().into(), cas: false, touch: None });
+            let owed = self.outlet.owe(Spelling::Read(Rc::new(read))).unwrap();
+            move || {
+                owed.answer(Reply::Items(smallvec![Some(Item { flags: 0, cas: None, value: vec![0; size].into() })]))
+            }
+        }
+
+        fn turn(&mut self) -> Poll<()> {
+            self.due.turn(&mut self.waiting, &mut Context::from_waker(Waker::noop()))
+        }
+
         /// What the client has once the list was worked off.
         fn heard(&mut self) -> String {
-            let mut cx = Context::from_waker(Waker::noop());
-            while self.due.turn(&mut self.waiting, &mut cx).is_ready() {}
+            while self.turn().is_ready() {}
             let mut heard = vec![0; 1000];
             match self.client.read(&mut heard) {
                 Ok(count) => heard.truncate(count),
@@ -212,6 +225,40 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn what_is_heavy_leaves_before_the_list_is_worked_off_unless_the_desk_is_in_use() {
+        let mut bench = Bench::new().await;
+        let mut heard = [0; 64 * 1024];
+        for (size, is_heavy) in [(1000, false), (20_000, true)] {
+            bench.owe(size)();
+            assert_eq!(bench.client.read(&mut heard).unwrap_or(0) > size, is_heavy, "{size}");
+            while bench.turn().is_ready() {}
+            assert_eq!(bench.client.read(&mut heard).unwrap_or(0) > size, !is_heavy, "{size}");
+        }
+        let owed = bench.owe(20_000);
+        let desk = bench.due.desk.borrow_mut();
+        owed();
+        drop(desk);
+        assert!(bench.client.read(&mut heard).is_err());
+        while bench.turn().is_ready() {}
+        assert!(bench.client.read(&mut heard).unwrap() > 20_000);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_heavy_waits_too_for_what_its_client_is_owed_until_it_is_large() {
+        let mut bench = Bench::new().await;
+        let (first, second, third) = (bench.owe(20_000), bench.owe(LARGE), bench.owe(10));
+        let mut heard = vec![0; 2 * LARGE];
+        first();
+        assert!(bench.client.read(&mut heard).is_err());
+        second();
+        assert!(bench.client.read(&mut heard).unwrap() > LARGE + 20_000);
+        third();
+        assert!(bench.client.read(&mut heard).is_err());
+        while bench.turn().is_ready() {}
+        assert!(bench.client.read(&mut heard).unwrap() > 10);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn nobody_waits_who_has_nothing_to_be_written() {
         let mut bench = Bench::new().await;
         let second = bench.begin();
@@ -246,10 +293,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn after_so_many_the_others_have_their_turn() {
         let mut bench = Bench::new().await;
-        let mut cx = Context::from_waker(Waker::noop());
         (0..=TURN).for_each(|_| bench.due.add(bench.outlet.clone()));
-        assert!(bench.due.turn(&mut bench.waiting, &mut cx).is_ready());
-        assert!(bench.due.turn(&mut bench.waiting, &mut cx).is_pending());
+        assert!(bench.turn().is_ready() && bench.turn().is_pending());
     }
 
     #[tokio::test(start_paused = true)]

@@ -2,7 +2,7 @@
 //!
 //! A reply does not wake the client's session, which has nothing to do with it: the outlet goes on the worker's list of
 //! those that are [`Due`], and all that are on it are written together, behind the nodes that were heard in the same
-//! turn. Replies of a pipeline wait a moment for each other there. A session is woken for what only it can do: to wait for
+//! turn. Replies of a pipeline wait a moment for each other there. A large value is written as it comes. A session is woken for what only it can do: to wait for
 //! a full socket, to read on, to end.
 
 use std::cell::{Cell, RefCell};
@@ -185,11 +185,11 @@ impl Outlet {
 
     #[inline]
     fn note(&self, news: News) {
-        if news == News::Nothing {
+        if news == News::Nothing && !self.is_due.get() {
             return;
         }
         let is_first = !self.is_due.replace(true);
-        if self.replies.charge().held() >= HEAVY && self.settle_now() {
+        if self.replies.here() >= HEAVY && self.settle_now() {
             return;
         }
         if is_first || news == News::Whole && self.held.take().is_some() {
@@ -218,7 +218,7 @@ impl Outlet {
             && !self.replies.are_whole()
             && self.attention.get() == Attention::Reading
             && self.haste.get() == 0
-            && self.replies.charge().held() < LARGE
+            && self.replies.here() < LARGE
     }
 
     /// What is due waits until then; `false` where it waits already.

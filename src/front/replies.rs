@@ -40,6 +40,8 @@ struct Queue {
     open: usize,
     /// How many of those are reads.
     reads: usize,
+    /// The bytes of the values that are here.
+    here: usize,
     /// Values are about this large: what the open reads may come to.
     usual: usize,
     /// And how large they may be all the same: a quarter of the client's share at first, so that it reads four things only
@@ -68,6 +70,7 @@ impl Replies {
             first: 0,
             open: 0,
             reads: 0,
+            here: 0,
             usual: UNKNOWN,
             doubt: share / 4,
         });
@@ -77,7 +80,9 @@ impl Replies {
     /// The client has gone: what is here is dropped, and so is what nodes still have to say.
     pub(super) fn forgo(&self) {
         self.are_forgone.set(true);
-        for slot in &mut self.queue.borrow_mut().slots {
+        let queue = &mut *self.queue.borrow_mut();
+        queue.here = 0;
+        for slot in &mut queue.slots {
             if let Slot::Node(_, reply) = slot {
                 self.charge.free(reply.take().map_or(0, |reply| reply.weight()));
             }
@@ -136,8 +141,10 @@ impl Replies {
             queue.usual = (queue.usual - queue.usual / 8).max(weight);
             queue.doubt /= 2;
         }
-        *answer = Some(reply);
-        if !self.charge.add_fairly(weight, self.share.get()) {
+        if self.charge.add_fairly(weight, self.share.get()) {
+            *answer = Some(reply);
+            queue.here += weight;
+        } else {
             self.charge.tell();
             *answer = Some(Reply::never_sent(FailureKind::Memory));
         }
@@ -156,7 +163,9 @@ impl Replies {
             match slot {
                 Slot::Node(_, None) => break,
                 Slot::Node(spelling, Some(reply)) => {
-                    freed += reply.weight() + spelling.weight();
+                    let weight = reply.weight();
+                    queue.here -= weight;
+                    freed += weight + spelling.weight();
                     encode_reply(spelling, reply, out);
                 }
                 Slot::Line(lines) => out.put_bytes(std::mem::take(lines)),
@@ -169,6 +178,12 @@ impl Replies {
             queue.slots.clear(); // begins at its front again: a client that asks one thing at a time stays in two cache lines
         }
         self.charge.free(freed);
+    }
+
+    /// The bytes of the values that wait here for their turn, or to be collected.
+    #[inline]
+    pub(super) fn here(&self) -> usize {
+        self.queue.borrow().here
     }
 
     /// How many requests have no answer on its way to the client yet.

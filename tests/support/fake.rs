@@ -115,11 +115,16 @@ impl Talk {
         Self { number, reader: BufReader::new(Ear(stream.clone())), stream, shared: shared.clone() }
     }
 
-    /// The next whole command; `None` when the connection has ended.
-    pub fn hear(&mut self) -> Option<Said> {
+    /// The next line, of which a value may follow; `None` when the connection has ended.
+    pub fn hear_line(&mut self) -> Option<String> {
         let mut line = Vec::new();
         self.reader.read_until(b'\n', &mut line).ok()?;
-        let line = String::from_utf8_lossy(line.strip_suffix(b"\r\n")?).into_owned();
+        Some(String::from_utf8_lossy(line.strip_suffix(b"\r\n")?).into_owned())
+    }
+
+    /// The next whole command; `None` when the connection has ended.
+    pub fn hear(&mut self) -> Option<Said> {
+        let line = self.hear_line()?;
         let mut value = Vec::new();
         if let Some(length) = value_length(&line) {
             value.resize(length + 2, 0);
