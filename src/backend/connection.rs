@@ -175,6 +175,7 @@ impl Connection {
     }
 
     /// Writes before the end of the turn, and lets go of the values that are out.
+    #[cold]
     fn hasten(&self) {
         let before = self.state.borrow().written;
         // What the socket did not take, or an error, is for the task, which was woken.
@@ -187,6 +188,7 @@ impl Connection {
 
     /// Writes what there is, as far as the socket takes it; pending when it is full. Then, and after an error, the task is
     /// to see to the rest.
+    #[inline]
     pub(super) fn depart(&self) -> io::Result<Poll<()>> {
         let way = self.way.borrow();
         let Some(way) = &*way else { return Ok(Poll::Pending) };

@@ -104,7 +104,10 @@ impl<'a> Talk<'a> {
     }
 
     fn read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let room = self.decoder.wanted().min(GROWTH.max(TRUST * self.buffer.len())).max(CHUNK / 4);
+        let room = match self.decoder.wanted() {
+            0 => CHUNK / 4,
+            wanted => wanted.min(GROWTH.max(TRUST * self.buffer.len())),
+        };
         make_room(&mut self.buffer, room, CHUNK);
         match &mut *self.connection.way.borrow_mut() {
             Some(way) => pin!(way.read_buf(&mut self.buffer)).poll(cx),

@@ -2,8 +2,8 @@
 //!
 //! A reply does not wake the client's session, which has nothing to do with it: the outlet goes on the worker's list of
 //! those that are [`Due`], and all that are on it are written together, behind the nodes that were heard in the same
-//! turn. Replies of a pipeline wait a moment for each other there. A large value is written as it comes. A session is woken for what only it can do: to wait for
-//! a full socket, to read on, to end.
+//! turn. Replies of a pipeline wait a moment for each other there. What is heavy is written as it comes. A session is woken
+//! for what only it can do: to wait for a full socket, to read on, to end.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -199,6 +199,7 @@ impl Outlet {
 
     /// Writes what is due while it is in the processor's cache, and before the next one needs memory; `false` where it
     /// leaves with what else is due, or the desk is in use.
+    #[cold]
     fn settle_now(&self) -> bool {
         let is_free = !self.may_wait() && self.attention.get() != Attention::Writing;
         let desk = self.due.desk.try_borrow_mut();
@@ -251,6 +252,7 @@ impl Outlet {
     }
 
     /// Writes what is due, and has the session see to what that leaves.
+    #[inline]
     pub(super) fn settle(&self, desk: &mut Outbox) {
         if self.attention.get() == Attention::Writing {
             return;
