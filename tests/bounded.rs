@@ -11,6 +11,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use support::fake::{Fake, echo};
+use support::load::metric;
 use support::{Client, Ketch, Memcached, pool, wait_for};
 
 /// All that ketch may hold for clients and nodes.
@@ -208,6 +209,56 @@ fn values_that_never_come_to_their_end_hold_no_more_than_their_share() {
     // What was held is given back: everybody has room again.
     let mut client = ketch.connect();
     client.expect(format!("set large 0 0 {LARGE}\r\n{}\r\n", "v".repeat(LARGE)), "STORED\r\n");
+}
+
+/// The buffer of a large value is not kept for the half line that came behind it, nor for one that comes byte by byte.
+#[test]
+fn half_lines_hold_no_more_than_they_are() {
+    let node = Memcached::start();
+    let ketch = over(&node.address(), "");
+    let mut clients: Vec<_> = (0..200).map(|_| ketch.connect()).collect();
+    for (number, client) in clients.iter_mut().enumerate() {
+        for size in [60_000, 20_000] {
+            client.expect(format!("set k{number} 0 0 {size}\r\n{}\r\n", "v".repeat(size)), "STORED\r\n");
+        }
+        client.expect(format!("set k{number} 0 0 30000\r\n{}\r\nge", "v".repeat(30_000)), "STORED\r\n");
+    }
+    let held = || metric(&ketch, "ketch_buffered_bytes");
+    wait_for("only half lines to be held", || (held() <= 200.0 * 2.0).then_some(()));
+    clients.iter_mut().for_each(|client| client.say("t"));
+    wait_for("a byte more of each to be held", || (held() == 200.0 * 3.0).then_some(()));
+    for (number, client) in clients.iter_mut().enumerate() {
+        client.expect(format!(" x{number}\r\n"), "END\r\n");
+    }
+    wait_for("nothing to be held", || (held() == 0.0).then_some(()));
+}
+
+/// However they are cut, and whatever came before them.
+#[test]
+fn values_that_come_in_pieces_find_the_room_that_they_need_while_memory_is_scarce() {
+    let node = Memcached::start();
+    let limits = "workers: 1\nlimits: { memory: 8MiB }\n";
+    let ketch = Ketch::start(&format!("{limits}{}", pool(&[node.address()], "")));
+    let mut client = ketch.connect();
+    client.expect(format!("set large 0 0 {LARGE}\r\n{}\r\n", "v".repeat(LARGE)), "STORED\r\n");
+    let held = || metric(&ketch, "ketch_buffered_bytes");
+    let mut deaf = Vec::new();
+    wait_for("memory to be scarce", || {
+        deaf.push(ketch.connect());
+        deaf.last_mut()?.say("get large\r\n".repeat(50));
+        std::thread::sleep(Duration::from_millis(20)); // as long as it takes: one client more or less is no matter
+        (held() > 5e6).then_some(())
+    });
+    for (size, cut) in [(20_000, 10_000), (50_000, 30_000), (65_100, 40_000), (65_500, 64_000), (65_500, 20_000)] {
+        let said = format!("set piece 0 0 {size}\r\n{}\r\n", "p".repeat(size));
+        for _ in 0..3 {
+            let before = held();
+            client.say(&said[..cut]);
+            wait_for("the first piece to be held", || (held() > before).then_some(()));
+            client.expect(&said[cut..], "STORED\r\n");
+            wait_for("it to have left", || (held() <= before).then_some(()));
+        }
+    }
 }
 
 #[test]

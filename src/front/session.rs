@@ -32,8 +32,8 @@ const SIP: usize = 16 * 1024;
 const GROWTH: usize = 256 * 1024;
 /// Room for so many times what has come of a value is made at once: it need not be moved again.
 const TRUST: usize = 16;
-/// A value of this size and up to [`CHUNK`] makes room for the next of the client's: read into a buffer of just its size, it
-/// takes that along and is not copied.
+/// A value of this size is read into a buffer of just its size, which it takes along and is not copied; up to [`CHUNK`], it
+/// is if the one before it was as large.
 const LUGGAGE: usize = 16 * 1024;
 /// Room for the line before it.
 const LINE: usize = 512;
@@ -229,40 +229,37 @@ impl Session {
         if !self.outlet.is_readable() {
             return Ok(Poll::Pending);
         }
-        let borrowed = self.input.is_empty() && !self.is_laden();
-        if borrowed {
-            std::mem::swap(&mut self.input, desk);
+        let own = self.own_room();
+        match own {
+            Some((room, usual)) => self.input.make_room(room, usual),
+            None => self.borrow(desk),
         }
-        let read = self.fill();
+        let sips = self.place.is_none() && self.station.memory().is_sought();
+        let read = self.outlet.read(&mut self.input, if sips { SIP } else { usize::MAX });
         match read {
             Ok(Poll::Ready(0)) => self.ended = true,
             Ok(Poll::Ready(_)) => self.heard(),
             Ok(Poll::Pending) | Err(_) => {}
         }
-        if borrowed {
-            self.give_back(desk);
+        match own {
+            Some(_) => self.tighten(),
+            None => self.give_back(desk),
         }
         self.hold();
         read.map(|read| read.map(drop))
     }
 
-    /// Whether a value is to be expected that takes its buffer along.
-    fn is_laden(&self) -> bool {
-        (LUGGAGE..CHUNK).contains(&self.usual)
-    }
-
-    fn fill(&mut self) -> io::Result<Poll<usize>> {
-        if self.input.is_empty() && self.is_laden() {
-            self.input.make_room(self.usual + LINE, 0);
+    /// The room that what comes is to have in a buffer of the client's own, and how much it has usually; `None` for what is
+    /// small.
+    fn own_room(&self) -> Option<(usize, usize)> {
+        let (len, wanted) = (self.input.len(), self.decoder.wanted());
+        let most = if self.place.is_some() { GROWTH.max(TRUST * len) } else { CHUNK };
+        match len + wanted {
+            0 if (LUGGAGE..=CHUNK - LINE).contains(&self.usual) => Some((self.usual + LINE, 0)),
+            0..LUGGAGE => None,
+            _ if wanted == 0 => Some((CHUNK / 4, CHUNK)), // a long line
+            _ => Some((wanted.min(most), 0)),
         }
-        let most = if self.place.is_some() { GROWTH.max(TRUST * self.input.len()) } else { CHUNK };
-        let room = match self.decoder.wanted() {
-            0 => CHUNK / 4,
-            wanted => wanted.min(most),
-        };
-        self.input.make_room(room, CHUNK);
-        let sips = self.place.is_none() && self.station.memory().is_sought();
-        self.outlet.read(&mut self.input, if sips { SIP } else { usize::MAX })
     }
 
     fn heard(&mut self) {
@@ -289,6 +286,14 @@ impl Session {
         }
     }
 
+    /// Reads into the worker's buffer, behind the half command that is here.
+    #[inline]
+    fn borrow(&mut self, desk: &mut Inbox) {
+        desk.make_room(self.input.len() + CHUNK / 4, CHUNK);
+        desk.end().extend_from_slice(&self.input);
+        std::mem::swap(&mut self.input, desk);
+    }
+
     /// Returns the worker's buffer; half a command moves to one of its own.
     fn give_back(&mut self, desk: &mut Inbox) {
         let rest = match self.input.len() {
@@ -298,6 +303,13 @@ impl Session {
         };
         *desk = std::mem::replace(&mut self.input, rest);
         desk.clear();
+    }
+
+    /// What is left of its own buffer's load, and will not fill half of it, moves to one of just its size.
+    fn tighten(&mut self) {
+        if self.input.capacity() > 2 * (self.input.len() + self.decoder.wanted()) {
+            self.input = Inbox::from(&self.input[..]);
+        }
     }
 
     /// Charges the client for the bytes that stay with it.
@@ -362,6 +374,7 @@ impl Session {
     }
 
     fn carry_out(&mut self, command: Command, view: &View) {
+        self.usual = 0;
         match command {
             Command::Ask { request, spelling } => {
                 self.usual = request.value_len();
