@@ -104,9 +104,10 @@ impl<'a> Talk<'a> {
     }
 
     fn read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let room = match self.decoder.wanted() {
-            0 => CHUNK / 4,
-            wanted => wanted.min(GROWTH.max(TRUST * self.buffer.len())),
+        let len = self.buffer.len();
+        let room = match self.decoder.wanted().min(GROWTH.max(TRUST * len)) {
+            wanted if wanted == 0 || len < CHUNK => wanted.max(CHUNK / 4),
+            wanted => wanted, // what it is the end of is not moved for more room
         };
         make_room(&mut self.buffer, room, CHUNK);
         match &mut *self.connection.way.borrow_mut() {
