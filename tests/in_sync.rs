@@ -287,6 +287,28 @@ fn late_answers_are_dropped_in_step() {
 }
 
 /// A value that is swallowed, a line that is refused: what comes behind is heard as it was said.
+/// Clients are read into the same buffer in turn.
+#[test]
+fn half_a_command_is_nobody_elses_however_much_of_it_has_come() {
+    let node = Memcached::start();
+    let ketch = Ketch::start(&format!("workers: 1\n{}", pool(&[node.address()], "")));
+    let mut barrier = ketch.connect();
+    for size in [100, 10_000, 20_000, 40_000, 60_000, 100_000, 500_000] {
+        let said = format!("set half 0 0 {size}\r\n{}\r\n", "v".repeat(size));
+        for (first, second) in [(1, size / 8), (7, size / 2), (13, size - 2), (16, size), (17, size + 10)] {
+            let mut client = ketch.connect();
+            for piece in [&said[..first], &said[first..second.max(first)]] {
+                client.say(piece);
+                settle(&mut barrier);
+                ketch.connect().expect("get nothing\r\nmn\r\n", "END\r\nMN\r\n");
+            }
+            client.say(&said[second.max(first)..]);
+            assert_eq!(client.line(), "STORED", "{size} in pieces of {first} and {second}");
+            settle(&mut barrier);
+        }
+    }
+}
+
 #[test]
 fn what_follows_a_refused_value_is_heard() {
     let node = Memcached::start();

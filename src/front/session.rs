@@ -32,8 +32,8 @@ const SIP: usize = 16 * 1024;
 const GROWTH: usize = 256 * 1024;
 /// Room for so many times what has come of a value is made at once: it need not be moved again.
 const TRUST: usize = 16;
-/// A value of this size is read into a buffer of just its size, which it takes along and is not copied; up to [`CHUNK`], it
-/// is if the one before it was as large.
+/// From this size on, a value is read into a buffer of just its size and takes that along: it is not copied. One that comes
+/// in a single read does so if the client's value before it was as large.
 const LUGGAGE: usize = 16 * 1024;
 /// Room for the line before it.
 const LINE: usize = 512;
@@ -291,6 +291,7 @@ impl Session {
     fn borrow(&mut self, desk: &mut Inbox) {
         desk.make_room(self.input.len() + CHUNK / 4, CHUNK);
         desk.end().extend_from_slice(&self.input);
+        self.input.clear(); // it may stay in the desk's place
         std::mem::swap(&mut self.input, desk);
     }
 
@@ -411,7 +412,6 @@ impl Session {
     /// Nothing that came behind this is heard.
     fn hang_up(&mut self) {
         self.ended = true;
-        self.input.clear();
     }
 
     fn say_line(&self, line: &[u8]) {
