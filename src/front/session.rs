@@ -412,6 +412,7 @@ impl Session {
     /// Nothing that came behind this is heard.
     fn hang_up(&mut self) {
         self.ended = true;
+        self.input.clear();
     }
 
     fn say_line(&self, line: &[u8]) {
